@@ -1,0 +1,52 @@
+//! What a program tells about itself: the header that every program carries.
+//!
+//! It is the descriptor of the program's one ELF note of type [`NOTE_TYPE`] and owner [`NOTE_OWNER`], in a `PT_NOTE` segment.
+//! The loader passes it on and the kernel checks it once, before the program runs for the first time; so there is no moment
+//! at which a program runs without its handlers.
+
+/// Owner's name of the ELF note, without its closing zero byte.
+pub const NOTE_OWNER: &str = "Aegis";
+/// Type of the note in a program: its descriptor is a [`ProgramHeader`].
+pub const NOTE_TYPE: u32 = 1;
+/// Type of the note in a kernel: its descriptor is the version of this interface, one word.
+pub const KERNEL_NOTE_TYPE: u32 = 2;
+
+/// Bytes of one return sequence.
+pub const RETURN_SEQUENCE_BYTES: u32 = 32;
+
+/// Where the kernel enters a program and where the program must not be caught half way.
+///
+/// Addresses are in user space and word aligned. `$k0` and `$k1` do not survive an interrupt or a TLB miss, yet a program that
+/// returns to an interrupted address must hold it in one of them. Two ranges make that safe: the kernel never resumes a program
+/// inside them, but at their beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct ProgramHeader {
+    /// The version of this interface that the program was built for; [`VERSION`](crate::VERSION).
+    pub abi_version: u32,
+    /// Where it is entered at the beginning of each slice but its first, which begins at the ELF entry point.
+    pub start_of_slice: u32,
+    /// Where it is entered at the end of each slice.
+    pub end_of_slice: u32,
+    /// Where it is entered for each exception, by code; 0 for nowhere.
+    pub handlers: [u32; 16],
+    /// An array of return sequences, [`RETURN_SEQUENCE_BYTES`] each and aligned to it. Interrupted within one, it is begun
+    /// anew. Each lies in one page, and touches one page of data, the save page.
+    pub return_sequences: Range,
+    /// The code that resumes a slice. All the while the program's context is complete in memory; so interrupted in it
+    /// the program is not asked to save anything: at the end of a slice the next slice's owner runs at once, and after any
+    /// other interrupt the program goes on at `start_of_slice`, which therefore lies in the range.
+    pub resume: Range,
+}
+
+/// Addresses from `start` to just before `end`. Empty if both are 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct Range {
+    /// The first address inside.
+    pub start: u32,
+    /// The first address behind.
+    pub end: u32,
+}
+
+const _: () = assert!(size_of::<ProgramHeader>() == 92);

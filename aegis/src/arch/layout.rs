@@ -1,0 +1,128 @@
+//! Fixed addresses of the kernel, and its record of an environment.
+//!
+//! Two pages stand side by side for every environment: the [`Record`], which only the kernel sees, and its save page, which
+//! the program sees too. The fixed distance lets one base register reach both, which is worth an instruction or two on every
+//! hot path. The kernel has such a pair of its own: while it runs Rust, that pair is current, so that a fault in the
+//! kernel can't be taken for one of the program.
+
+use aegis_abi::boot::NAME_BYTES;
+use aegis_abi::exception::{CODES, SavePage};
+use aegis_abi::program::Range;
+use aegis_core::mappings::Mappings;
+use core::mem::offset_of;
+
+/// Upper half of the address of the kernel's own pages: `lui` alone reaches them. The stack grows down from there.
+pub const KERNEL_PAGES_HIGH: u32 = 0x8005;
+/// Address of the kernel's own pages.
+pub const KERNEL_PAGES: u32 = KERNEL_PAGES_HIGH << 16;
+/// Upper half of the address of the gates; their offset in that half is 0.
+pub const GATES_HIGH: u32 = 0x8003;
+/// Address of the software TLB's tags. Its EntryLo words follow [`STLB_DISTANCE`] bytes behind.
+pub const STLB: u32 = KERNEL_PAGES + 0x8000;
+/// Bytes from the tag of an entry to its EntryLo word.
+pub const STLB_DISTANCE: u32 = 0x4000;
+/// The bits of Context (VPN << 2) that choose an entry: the software TLB has 4096.
+pub const STLB_INDEX_MASK: u32 = 0x3ffc;
+
+/// Bytes from a record to its save page.
+pub const SAVE_DISTANCE: u32 = 0x1000;
+
+/// What the kernel knows of an environment: a page.
+#[repr(C, align(4096))]
+pub struct Record {
+    /// Where each exception goes, by code: to the program, or, where bit 31 is set, to assembly of the kernel.
+    pub handlers: [u32; CODES],
+    /// Its name.
+    pub id: u32,
+    /// Status to enter it with: user mode and interrupts on after `rfe`.
+    pub status: u32,
+    /// EntryHi to enter it with: its context id (the R3000's process identifier, PID).
+    pub entry_hi: u32,
+    /// The software TLB's address, exclusive-or'ed with this environment's hash.
+    pub stlb: u32,
+    /// Where it is entered at its next slice: at first the entry point, ever after the start-of-slice entry.
+    pub next_entry: u32,
+    /// From its header.
+    pub start_of_slice: u32,
+    /// From its header.
+    pub end_of_slice: u32,
+    /// From its header.
+    pub return_sequences: Range,
+    /// From its header.
+    pub resume: Range,
+    /// Its guaranteed mappings.
+    pub mappings: Mappings,
+    /// What reports call it; zero bytes fill it up.
+    pub name: [u8; NAME_BYTES],
+}
+
+/// A record and its save page.
+#[repr(C)]
+pub struct Pages {
+    /// The kernel's part.
+    pub record: Record,
+    /// The program's part.
+    pub save: SavePage,
+}
+
+/// What assembly keeps in the kernel's own record page, behind the record.
+pub mod global {
+    /// The record of the running environment; the kernel's own while Rust runs.
+    pub const CURRENT: u32 = 0x0f00;
+    /// Its `stlb` word.
+    pub const STLB: u32 = 0x0f04;
+    /// The caller's `$sp` and `$ra` during a call with a stack.
+    pub const SP: u32 = 0x0f08;
+    pub const RA: u32 = 0x0f0c;
+}
+
+/// Offsets in a [`Record`] and, with [`SAVE_DISTANCE`], in the save page beside it.
+pub mod offset {
+    use super::{Record, SAVE_DISTANCE, SavePage, offset_of};
+
+    pub const HANDLERS: u32 = offset_of!(Record, handlers) as u32;
+    pub const ID: u32 = offset_of!(Record, id) as u32;
+    pub const STATUS: u32 = offset_of!(Record, status) as u32;
+    pub const ENTRY_HI: u32 = offset_of!(Record, entry_hi) as u32;
+    pub const STLB: u32 = offset_of!(Record, stlb) as u32;
+    pub const SAVED_A0: u32 = SAVE_DISTANCE + offset_of!(SavePage, a0) as u32;
+    pub const SAVED_A1: u32 = SAVE_DISTANCE + offset_of!(SavePage, a1) as u32;
+    pub const SAVED_A2: u32 = SAVE_DISTANCE + offset_of!(SavePage, a2) as u32;
+}
+
+/// The registers of an interrupted program that Rust does not preserve by itself, on top of the kernel's stack.
+#[repr(C)]
+pub struct Frame {
+    pub at: u32,
+    pub v: [u32; 2],
+    pub a: [u32; 4],
+    /// `$t0` to `$t9`.
+    pub t: [u32; 10],
+    pub sp: u32,
+    pub ra: u32,
+    pub hi: u32,
+    pub lo: u32,
+    /// Where to go on.
+    pub epc: u32,
+    /// The record of the interrupted environment.
+    pub record: u32,
+}
+
+/// All registers at a fault in the kernel, `$k0` and `$k1` excepted.
+#[repr(C)]
+pub struct FaultFrame {
+    /// By number; those of `$zero`, `$k0` and `$k1` are 0.
+    pub registers: [u32; 32],
+    pub hi: u32,
+    pub lo: u32,
+}
+
+const _: () = {
+    assert!(KERNEL_PAGES == 0x8005_0000 && STLB == 0x8005_8000, "decstation.ld has these addresses too");
+    assert!(size_of::<Pages>() == 2 * SAVE_DISTANCE as usize);
+    assert!(offset_of!(Pages, save) == SAVE_DISTANCE as usize);
+    // The fields end before the globals that assembly keeps in the kernel's own page.
+    assert!(offset_of!(Record, name) + NAME_BYTES <= global::CURRENT as usize);
+    // Assembly adds the exception code, scaled, to the record's address and finds the handler there.
+    assert!(offset_of!(Record, handlers) == 0);
+};

@@ -1,0 +1,93 @@
+//! The exception vectors: the hot paths. Every instruction is accounted for.
+//!
+//! In all of this file: kernel mode, interrupts off. `$k0` and `$k1` are free; every other register is the program's and is
+//! not changed unless a comment says so. The counts are from the vector's first instruction through `rfe`.
+//!
+//! The MIPS I rules that shape the code: the instruction behind a load, or an `mfc0`, does not see what was loaded; the
+//! instruction behind a branch is executed before the branch is taken (its *delay slot*, indented below).
+
+use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
+use aegis_abi::call::NUMBER_MASK;
+use core::arch::global_asm;
+
+global_asm!(
+    ".section .vectors, \"ax\", @progbits",
+    ".set noreorder",
+    ".set noat",
+    "",
+    // --- 0x80000000: a user address missed the TLB -----------------------------------------------------------------------
+    // The software TLB holds, for one hash of page and context id, the EntryHi it stands for and its EntryLo.
+    // A hit takes 15 instructions (the paper: 18). The hardware has set EntryHi and Context; PTEBase is 0.
+    ".globl tlb_refill",
+    ".type tlb_refill, @function",
+    "tlb_refill:",
+    "    lui   $k1, {pages}",
+    "    mfc0  $k0, $4",               // Context: VPN << 2
+    "    lw    $k1, {stlb}($k1)",      // the table's address ^ the environment's hash
+    "    andi  $k0, $k0, {index}",     // and the delay of the load
+    "    xor   $k0, $k0, $k1",         // k0: the entry's tag
+    "    lw    $k1, {distance}($k0)",  // its EntryLo
+    "    lw    $k0, 0($k0)",           // the EntryHi it stands for
+    "    mtc0  $k1, $2",               // EntryLo; harmless if it does not match
+    "    mfc0  $k1, $10",              // EntryHi: what is wanted
+    "    nop",                         // delay of the mfc0
+    "    bne   $k0, $k1, 1f",
+    "     mfc0 $k0, $14",              // EPC
+    "    tlbwr",
+    "    jr    $k0",
+    "     .word 0x42000010",           // rfe
+    "1:  j     software_tlb_miss",     // k0, k1 free
+    "     nop",
+    ".size tlb_refill, . - tlb_refill",
+    "",
+    // --- 0x80000080: everything else --------------------------------------------------------------------------------------
+    // Dispatch of an exception to the program that caused it takes 17 instructions (the paper: 18); a system call leaves
+    // after 7. The handler table and the save slots are arrays by exception code, so one register, the record plus the
+    // scaled code, reaches all of them, and the stores before it is known that they are wanted do no harm.
+    "    .balign 128",
+    ".globl general",
+    ".type general, @function",
+    "general:",
+    "    lui   $k1, {pages}",
+    "    mfc0  $k0, $13",              // Cause
+    "    lw    $k1, {current}($k1)",   // the record of the running environment
+    "    andi  $k0, $k0, 0x7c",        // ExcCode, scaled by 4; and the delay of the load
+    "    addiu $k0, $k0, -0x20",       // 0 for a system call, whose code is 8
+    "    beq   $k0, $zero, 2f",
+    "     addu $k1, $k1, $k0",         // for a system call: unchanged
+    "    lw    $k0, {handlers}($k1)",  // where this exception goes
+    "    sw    $a2, {a2}($k1)",        // and the delay of the load
+    "    bltz  $k0, 3f",               // to the kernel: it is an interrupt, or nobody's
+    "     sw   $a0, {a0}($k1)",
+    "    sw    $a1, {a1}($k1)",
+    "    mfc0  $a2, $13",              // Cause
+    "    mfc0  $a0, $14",              // EPC
+    "    mfc0  $a1, $8",               // BadVAddr
+    "    jr    $k0",
+    "     .word 0x42000010",           // rfe: user mode, interrupts on
+    "",
+    // A system call: 6 more instructions to its gate. A call's number is its gate's offset, so no table is read.
+    "2:  andi  $v0, $v0, {number_mask}",
+    "    lui   $k0, {gates}",
+    "    addu  $v0, $v0, $k0",
+    "    mfc0  $k0, $14",              // EPC
+    "    jr    $v0",                   // and the delay of the mfc0
+    "     addiu $k0, $k0, 4",          // k0: where the program goes on; k1: its record; v0: the gate
+    "",
+    // To the kernel: k0 is a routine in trap.rs, k1 the record + code - 0x20; a0 and a2 are in their slots and unchanged.
+    "3:  jr    $k0",
+    "     nop",
+    ".size general, . - general",
+    ".text",
+    pages = const KERNEL_PAGES_HIGH,
+    current = const global::CURRENT,
+    stlb = const global::STLB,
+    index = const STLB_INDEX_MASK,
+    distance = const STLB_DISTANCE,
+    handlers = const offset::HANDLERS + 0x20,
+    a0 = const offset::SAVED_A0 + 0x20,
+    a1 = const offset::SAVED_A1 + 0x20,
+    a2 = const offset::SAVED_A2 + 0x20,
+    number_mask = const NUMBER_MASK,
+    gates = const GATES_HIGH,
+);

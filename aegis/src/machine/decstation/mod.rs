@@ -1,0 +1,117 @@
+//! The DECstation 5000/200 (KN02): a serial line for the console, a clock for the slices, and the PROM to stop it.
+//!
+//! | physical | device |
+//! |---|---|
+//! | 0x1fe00000 | DC7085, serial lines: [`dz`] |
+//! | 0x1fe80000 | MC146818, clock: [`rtc`] |
+//! | 0x1ff00000 | control and status register: [`csr`] |
+//!
+//! Interrupt 2 is the CSR's (the serial lines, among others), interrupt 3 the clock's.
+
+mod csr;
+mod dz;
+mod prom;
+mod rtc;
+
+use crate::arch::cp0::{self, Cause, Status};
+use crate::console::Console;
+use aegis_abi::boot::BootInfo;
+use aegis_abi::console::{VERDICT_FAIL, VERDICT_PASS};
+use core::fmt::{self, Write};
+
+/// The most bytes that one interrupt sends, on a machine whose line is always ready.
+const BYTES_AT_ONCE: usize = 16;
+
+/// The devices.
+pub struct Machine(());
+
+/// Status for a program: user mode, with interrupts on, after `rfe`; no coprocessor.
+pub fn user_status() -> Status {
+    Status::KUP | Status::IEP | Status::IM2 | Status::IM3
+}
+
+impl Machine {
+    /// Takes the devices over from the PROM.
+    pub fn new(info: &BootInfo) -> Self {
+        prom::remember(info.prom);
+        dz::initialise();
+        csr::enable_serial();
+        Self(())
+    }
+
+    /// Lets the clock tick.
+    pub fn start_clock(&mut self) {
+        rtc::start();
+    }
+
+    /// Whether the clock has ticked since the last time.
+    pub fn clock_interrupt(&mut self) -> bool {
+        cp0::cause().contains(Cause::IP3) && rtc::acknowledge()
+    }
+
+    /// Sends what waits, as far as the line takes it: one byte on silicon, and never so many as to keep the kernel busy.
+    pub fn console_interrupt(&mut self, console: &mut Console) {
+        if !cp0::cause().contains(Cause::IP2) {
+            return;
+        }
+        for _ in 0..BYTES_AT_ONCE {
+            if !dz::is_ready() {
+                return;
+            }
+            match console.pop() {
+                Some(byte) => dz::send(byte),
+                None => return dz::disable(),
+            }
+        }
+    }
+
+    /// There is something to send.
+    pub fn console_start(&mut self, _: &mut Console) {
+        dz::enable();
+    }
+
+    /// Sends all that waits and the verdict, and stops the machine.
+    pub fn halt(&mut self, console: &mut Console, well: bool) -> ! {
+        let mut raw = Raw::new();
+        while let Some(byte) = console.pop() {
+            raw.send(byte);
+        }
+        let _ = writeln!(raw, "{}", if well { VERDICT_PASS } else { VERDICT_FAIL });
+        stop()
+    }
+}
+
+/// Stops the machine.
+pub fn stop() -> ! {
+    dz::flush();
+    prom::halt()
+}
+
+/// The console without queue or interrupts, for the last words.
+pub struct Raw(());
+
+impl Raw {
+    /// Takes the line over.
+    pub fn new() -> Self {
+        dz::initialise();
+        dz::enable();
+        Self(())
+    }
+
+    fn send(&mut self, byte: u8) {
+        dz::wait();
+        dz::send(byte);
+    }
+}
+
+impl Write for Raw {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.send(b'\r');
+            }
+            self.send(byte);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! The clock chip, an MC146818: a periodic interrupt at 64 Hz, one for each time slice.
+
+use super::dz::register;
+
+const BASE: u32 = 0xbfe8_0000;
+/// Registers lie a word apart.
+const A: u32 = BASE + 10 * 4;
+const B: u32 = BASE + 11 * 4;
+const C: u32 = BASE + 12 * 4;
+
+/// Register A: the 32,768 Hz time base, divided down to a period of 15.625 ms.
+const PERIOD: u8 = 0x20 | 0x0a;
+/// Register B: periodic interrupt on, binary data, 24 hours.
+const PERIODIC: u8 = 0x40 | 0x04 | 0x02;
+/// Register C: the periodic interrupt is asking.
+const PERIODIC_FLAG: u8 = 0x40;
+
+/// Starts it.
+pub fn start() {
+    // SAFETY: the chip of a KN02 lies there; the registers do nothing else.
+    unsafe {
+        register::<u8>(A).write_volatile(PERIOD);
+        register::<u8>(B).write_volatile(PERIODIC);
+    }
+    acknowledge();
+}
+
+/// Takes the interrupt back; whether it was the periodic one.
+pub fn acknowledge() -> bool {
+    // SAFETY: as above; reading register C clears it.
+    unsafe { register::<u8>(C).read_volatile() & PERIODIC_FLAG != 0 }
+}

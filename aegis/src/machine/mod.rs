@@ -1,0 +1,26 @@
+//! The machine: its devices, and how physical memory is reached. One module for each machine, with the same interface.
+
+mod decstation;
+
+pub use decstation::{Machine, Raw, stop, user_status};
+
+use aegis_core::mappings::Piece;
+
+/// Where cached, unmapped addresses begin (kseg0).
+const KSEG0: u32 = 0x8000_0000;
+
+/// A pointer to physical memory, cached.
+pub fn cached<T>(physical: u32) -> *mut T {
+    (KSEG0 + physical) as *mut T
+}
+
+/// The physical address behind such a pointer.
+pub fn physical<T>(pointer: *const T) -> u32 {
+    pointer as u32 - KSEG0
+}
+
+/// Memory of a program, to read.
+pub fn memory<'a>(piece: Piece) -> &'a [u8] {
+    // SAFETY: pieces come from guaranteed mappings, which the loader made of memory that it had found; no program runs while it is read.
+    unsafe { core::slice::from_raw_parts(cached(piece.physical), piece.bytes as usize) }
+}

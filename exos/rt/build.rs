@@ -1,0 +1,7 @@
+//! Puts the linker script of programs where the linker finds it by name.
+
+fn main() {
+    let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    println!("cargo:rustc-link-search={directory}");
+    println!("cargo:rerun-if-changed=build.rs");
+}

@@ -1,0 +1,40 @@
+//! What happens to a program that fails: it says so, with its name, the cause, the address, and where, and ends.
+
+use crate::{call, println, program, sequences};
+use aegis_abi::console::PC;
+use aegis_abi::exception::Code;
+use core::panic::PanicInfo;
+
+/// The exit status after an exception that nobody handles.
+pub const FAULTED: u32 = 128;
+/// The exit status after a panic.
+pub const PANICKED: u32 = 101;
+
+/// Called by assembly, on a stack of its own, for every exception that has no other handler.
+pub(crate) unsafe extern "C" fn unhandled(epc: u32, address: u32, cause: u32) -> ! {
+    let name = program::name();
+    let code = Code::handled(cause >> 2 & 0x1f);
+    let text = code.map_or("an exception of the kernel's", Code::text);
+    if code.is_some_and(Code::has_address) {
+        println!("{name}: fault: {text}, address={address:#010x}, {PC}{epc:08x}");
+    } else {
+        println!("{name}: fault: {text}, {PC}{epc:08x}");
+    }
+    call::exit(FAULTED)
+}
+
+/// Called by assembly at the end of the last slice that the program was allowed.
+pub(crate) unsafe extern "C" fn limit_reached() -> ! {
+    let (used, pc) = (sequences::slices_used(), sequences::interrupted_at());
+    println!("{}: fault: still running after {used} time slices, {PC}{pc:08x}", program::name());
+    call::exit(FAULTED)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    match info.location() {
+        Some(place) => println!("{}: panic: {} ({}:{})", program::name(), info.message(), place.file(), place.line()),
+        None => println!("{}: panic: {}", program::name(), info.message()),
+    }
+    call::exit(PANICKED)
+}

@@ -1,0 +1,166 @@
+//! `decstation IMAGE.elf`: runs an image on the model, with the console on standard input and output.
+//!
+//! Exit status: 0 the guest halted or rebooted; 1 the image or an argument is wrong; 2 wrong usage; 3 the budget ran out; 4 a
+//! strict-mode rule was broken; 5 the CPU was stuck or called a PROM function that is missing.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use decstation::{Config, Limits, Machine, Profile, STALLS, Step, Stop};
+use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+/// An R3000 DECstation: runs an ELF image, console on standard input and output.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The image to boot.
+    image: PathBuf,
+    /// The machine to be: dec2100, dec3100, dec5000 (5000/125) or dec5000_200.
+    #[arg(long, default_value = "dec5000_200")]
+    profile: String,
+    /// Main memory in megabytes.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=480))]
+    ram: u32,
+    /// The PROM's boot arguments.
+    #[arg(long, short = 'o', default_value = "")]
+    args: String,
+    /// Print every instruction to standard error.
+    #[arg(long)]
+    trace: bool,
+    /// Stop after this many instructions.
+    #[arg(long, value_name = "N")]
+    max_instructions: Option<u64>,
+    /// Every instruction takes one cycle.
+    #[arg(long, conflicts_with = "timed")]
+    functional: bool,
+    /// Model caches and memory in time (the default).
+    #[arg(long)]
+    timed: bool,
+    /// Stop at what silicon leaves undefined.
+    #[arg(long)]
+    strict: bool,
+    /// ELF files whose symbols explain addresses, beside the image's own.
+    #[arg(long, value_name = "ELF")]
+    symbols: Vec<PathBuf>,
+    /// Serial lines without delay.
+    #[arg(long)]
+    instant_serial: bool,
+    /// Print counts to standard error at the end.
+    #[arg(long)]
+    stats: bool,
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("can't read {}", path.display()))
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("decstation: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<u8> {
+    let Some(profile) = Profile::by_name(&arguments.profile) else {
+        let names = decstation::PROFILES.map(|profile| profile.name).join(", ");
+        bail!("no profile {:?}; there are {names}", arguments.profile);
+    };
+    let mut machine = Machine::new(Config {
+        profile,
+        ram_mb: arguments.ram,
+        boot_args: arguments.args.clone(),
+        strict: arguments.strict,
+        timed: !arguments.functional,
+        instant_serial: arguments.instant_serial,
+        ..Config::default()
+    });
+    let show = |path: &Path| path.display().to_string();
+    machine.load_elf(&read(&arguments.image)?).with_context(|| show(&arguments.image))?;
+    for path in &arguments.symbols {
+        machine.add_symbols(&read(path)?).with_context(|| show(path))?;
+    }
+    machine.set_console(Box::new(std::io::stdout()));
+    if arguments.trace {
+        machine.set_tracer(Some(Box::new(print_step)));
+    }
+    let stop = run_with_console(&mut machine, arguments.max_instructions);
+    if arguments.stats {
+        print_statistics(&machine);
+    }
+    Ok(match stop {
+        Stop::Halted | Stop::Reboot => 0,
+        Stop::Budget => complain(&machine, &stop, 3),
+        Stop::Strict(_) => complain(&machine, &stop, 4),
+        Stop::Stuck { .. } | Stop::PromMissing { .. } => complain(&machine, &stop, 5),
+    })
+}
+
+fn complain(machine: &Machine, stop: &Stop, code: u8) -> u8 {
+    eprintln!("decstation: {}", machine.describe(stop));
+    code
+}
+
+/// Runs in pieces, between which what was typed reaches the machine. A pipe or a file is typed before the start, so that such
+/// a run repeats exactly; a terminal is read as it goes.
+fn run_with_console(machine: &mut Machine, budget: Option<u64>) -> Stop {
+    const PIECE: u64 = 1 << 20;
+    let (sender, receiver) = mpsc::channel();
+    if std::io::stdin().is_terminal() {
+        std::thread::spawn(move || {
+            let mut buffer = [0; 256];
+            while let Ok(length @ 1..) = std::io::stdin().read(&mut buffer) {
+                if sender.send(buffer[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+    } else {
+        // An open pipe that stays silent must not hold the machine up, so reading has a thread of its own here too.
+        std::thread::spawn(move || {
+            let mut all = Vec::new();
+            if std::io::stdin().read_to_end(&mut all).is_ok() {
+                let _ = sender.send(all);
+            }
+        });
+        if let Ok(input) = receiver.recv_timeout(std::time::Duration::from_millis(20)) {
+            machine.type_input(&input);
+        }
+    }
+    let mut left = budget.unwrap_or(u64::MAX);
+    loop {
+        while let Ok(input) = receiver.try_recv() {
+            machine.type_input(&input);
+        }
+        let piece = left.min(PIECE);
+        match machine.run(Limits::instructions(piece)) {
+            Stop::Budget if left > piece => left -= piece,
+            stop => return stop,
+        }
+    }
+}
+
+fn print_step(step: &Step) {
+    let slot = if step.slot { " (d)" } else { "" };
+    let address = step.address.map_or(String::new(), |address| format!("  [{address:08x}]"));
+    let _ = writeln!(std::io::stderr(), "{:08x}: {:08x}{slot}{address}", step.pc, step.word);
+}
+
+fn print_statistics(machine: &Machine) {
+    let counts = machine.counts();
+    eprintln!(
+        "{} instructions, {} cycles, {:.1} us on a {}",
+        machine.instructions(),
+        machine.cycles(),
+        machine.microseconds(),
+        machine.config().profile
+    );
+    for kind in STALLS {
+        eprintln!("{:>16} {:>12}", kind.name(), counts.stalls.get(kind));
+    }
+}

@@ -1,0 +1,360 @@
+//! Random user-mode programs on the model and on `qemu-mipsel` (Debian's package qemu-user): equal registers and memory.
+//!
+//! The programs keep MIPS I's rules about delay slots, so that a processor that waits for loads gives the same answer. On the model
+//! they run in user mode behind a TLB refill handler, timed and strict.
+
+mod common;
+use common::*;
+use decstation::{Config, Limits, Stop};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const CODE: u32 = 0x0040_0000;
+const SCRATCH: u32 = 0x0060_0000;
+const SCRATCH_WORDS: u32 = 4096;
+/// Where the program leaves registers 1 to 31 (not 26 to 28), HI and LO.
+const STATE: u32 = SCRATCH + SCRATCH_WORDS * 4;
+/// Executed instructions a run, at least.
+const LENGTH: u64 = 100_000;
+
+/// A small generator of random numbers, so that a seed says it all.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+    }
+
+    fn below(&mut self, n: u32) -> u32 {
+        self.next() % n
+    }
+}
+
+/// Writes a program that executes about `length` instructions of a loop body ten times.
+struct Generator {
+    random: Random,
+    words: Vec<u32>,
+    /// The register that the previous instruction loads.
+    pending: u32,
+    /// Instructions since HI or LO was last read.
+    since_read: u32,
+}
+
+impl Generator {
+    /// Any register but $zero, the kernel's two, the scratch base and the loop counter.
+    fn register(&mut self) -> u32 {
+        loop {
+            let register = 1 + self.random.below(31);
+            if !matches!(register, 26..=28 | 30) {
+                return register;
+            }
+        }
+    }
+
+    /// A register that may be read now.
+    fn source(&mut self) -> u32 {
+        loop {
+            let register = if self.random.below(16) == 0 { 0 } else { self.register() };
+            if register != self.pending || register == 0 {
+                return register;
+            }
+        }
+    }
+
+    fn emit(&mut self, word: u32) {
+        self.words.push(word);
+        self.pending = 0;
+        self.since_read += 1;
+    }
+
+    fn r(&mut self, function: u32, s: u32, t: u32, d: u32, shift: u32) {
+        self.emit(s << 21 | t << 16 | d << 11 | shift << 6 | function);
+    }
+
+    fn i(&mut self, op: u32, s: u32, t: u32, immediate: u32) {
+        self.emit(op << 26 | s << 21 | t << 16 | immediate & 0xffff);
+    }
+
+    fn li(&mut self, register: u32, value: u32) {
+        self.i(0x0f, 0, register, value >> 16);
+        self.i(0x0d, register, register, value);
+    }
+
+    /// An instruction that may stand anywhere.
+    fn simple(&mut self) {
+        let (s, t, d) = (self.source(), self.source(), self.register());
+        let n = self.random.next();
+        match self.random.below(20) {
+            0 => self.r(0x21, s, t, d, 0),
+            1 => self.r(0x23, s, t, d, 0),
+            2 => self.r(0x24 + n % 4, s, t, d, 0),
+            3 => self.r(0x2a + n % 2, s, t, d, 0),
+            4 => self.r([0, 2, 3][n as usize % 3], 0, t, d, n >> 8 & 31),
+            5 => self.r([4, 6, 7][n as usize % 3], s, t, d, 0),
+            6 => self.i(0x09, s, d, n),
+            7 => self.i(0x0a + n % 2, s, d, n >> 3),
+            8 => self.i(0x0c + n % 3, s, d, n >> 3),
+            9 => self.i(0x0f, 0, d, n),
+            10 => self.i(0x2b, 28, t, n & (SCRATCH_WORDS * 4 - 4) & 0x7ffc),
+            11 => self.i(0x29, 28, t, n & (SCRATCH_WORDS * 4 - 2) & 0x7ffe),
+            12 => self.i(0x28, 28, t, n & (SCRATCH_WORDS * 4 - 1) & 0x7fff),
+            13 => self.i([0x2a, 0x2e][n as usize % 2], 28, t, n >> 4 & (SCRATCH_WORDS * 4 - 1)),
+            _ => self.r(0x21 + n % 7 / 3 * 2, s, t, d, 0),
+        }
+    }
+
+    fn load(&mut self) {
+        let d = self.register();
+        let n = self.random.next();
+        let offset = n >> 4 & (SCRATCH_WORDS * 4 - 1);
+        let pending = self.pending;
+        match n & 7 {
+            0 => self.i(0x20, 28, d, offset),
+            1 => self.i(0x21, 28, d, offset & !1),
+            2 => self.i(0x24, 28, d, offset),
+            3 => self.i(0x25, 28, d, offset & !1),
+            4 => self.i(0x22, 28, d, offset),
+            5 => self.i(0x26, 28, d, offset),
+            _ => self.i(0x23, 28, d, offset & !3),
+        }
+        let _ = pending;
+        self.pending = d;
+    }
+
+    fn step(&mut self) {
+        let n = self.random.next();
+        match n % 16 {
+            0..=2 => self.load(),
+            3 => {
+                // An unaligned load as a pair.
+                let (d, offset) = (self.register(), n >> 8 & (SCRATCH_WORDS * 4 - 8));
+                self.i(0x26, 28, d, offset);
+                self.i(0x22, 28, d, offset + 3);
+                self.pending = d;
+            }
+            4 => {
+                // Overflow can't happen with two bits to spare.
+                let (s, t, d) = (self.register(), self.register(), self.register());
+                while self.pending != 0 {
+                    self.simple();
+                }
+                self.r(3, 0, s, s, 2);
+                self.r(3, 0, t, t, 2);
+                match n >> 8 & 3 {
+                    0 => self.r(0x20, s, t, d, 0),
+                    1 => self.r(0x22, s, t, d, 0),
+                    _ => self.i(0x08, s, d, n >> 10),
+                }
+            }
+            5 => {
+                while self.since_read < 2 {
+                    self.simple();
+                }
+                let (s, mut t) = (self.source(), self.register());
+                let function = 0x18 + (n >> 8 & 3);
+                if function >= 0x1a {
+                    // No division by zero, nor of the smallest number by -1: the divisor is odd and positive.
+                    while self.pending != 0 {
+                        self.simple();
+                    }
+                    self.r(2, 0, t, t, 1);
+                    self.i(0x0d, t, t, 1);
+                } else if t == self.pending {
+                    t = 0;
+                }
+                self.r(function, s, t, 0, 0);
+            }
+            6 => {
+                let (d, s) = (self.register(), self.source());
+                match n >> 8 & 3 {
+                    0 | 1 => {
+                        self.r([0x10, 0x12][(n >> 8 & 1) as usize], 0, 0, d, 0);
+                        self.since_read = 0;
+                    }
+                    which => {
+                        while self.since_read < 2 {
+                            self.simple();
+                        }
+                        // Its source may have been loaded by then.
+                        let s = if s == self.pending { 0 } else { s };
+                        self.r([0x11, 0x13][(which & 1) as usize], s, 0, 0, 0);
+                    }
+                }
+            }
+            7 | 8 => {
+                // A branch over a few instructions, with a slot that loads nothing.
+                let (s, t) = (self.source(), self.source());
+                let at = self.words.len();
+                match n >> 8 & 7 {
+                    0 => self.i(0x04, s, t, 0),
+                    1 => self.i(0x05, s, t, 0),
+                    2 => self.i(0x06, s, 0, 0),
+                    3 => self.i(0x07, s, 0, 0),
+                    4 => self.i(0x01, s, 0x00, 0),
+                    5 => self.i(0x01, s, 0x01, 0),
+                    6 => self.i(0x01, if s == 31 { 0 } else { s }, 0x10, 0),
+                    _ => self.i(0x01, if s == 31 { 0 } else { s }, 0x11, 0),
+                }
+                self.simple();
+                for _ in 0..self.random.below(6) {
+                    self.simple();
+                }
+                let offset = self.words.len() - at - 1;
+                self.words[at] |= offset as u32;
+            }
+            9 => {
+                // A call: over a small function and back into the middle.
+                let jal = self.words.len();
+                self.emit(0x0c00_0000);
+                self.simple_but(31);
+                let over = self.words.len();
+                self.i(0x04, 0, 0, 0);
+                self.simple_but(31);
+                let function = self.words.len();
+                self.simple_but(31);
+                self.r(0x08, 31, 0, 0, 0);
+                self.simple_but(31);
+                let end = self.words.len();
+                self.words[jal] |= (CODE / 4 + function as u32) & 0x03ff_ffff;
+                self.words[over] |= (end - over - 1) as u32;
+            }
+            _ => self.simple(),
+        }
+    }
+
+    /// A simple instruction that does not change a register.
+    fn simple_but(&mut self, register: u32) {
+        loop {
+            let (length, pending, since) = (self.words.len(), self.pending, self.since_read);
+            self.simple();
+            let word = self.words[length];
+            let destination = match word >> 26 {
+                0 => word >> 11 & 31,
+                0x08..=0x0f => word >> 16 & 31,
+                _ => 0,
+            };
+            if destination != register {
+                return;
+            }
+            self.words.truncate(length);
+            (self.pending, self.since_read) = (pending, since);
+        }
+    }
+
+    fn program(seed: u64) -> Vec<u32> {
+        let mut g = Generator { random: Random(seed | 1), words: Vec::new(), pending: 0, since_read: 9 };
+        g.li(28, SCRATCH);
+        // Fill the scratch memory, which nobody has written.
+        g.li(8, SCRATCH_WORDS);
+        g.li(9, 0x9e37_79b9);
+        g.r(0x21, 28, 0, 10, 0);
+        g.r(0x21, 11, 9, 11, 0);
+        g.i(0x2b, 10, 11, 0);
+        g.i(0x09, 8, 8, !0);
+        g.i(0x05, 8, 0, -4i32 as u32);
+        g.i(0x09, 10, 10, 4);
+        for register in (1..32).filter(|r| !matches!(r, 26..=28 | 30)) {
+            let value = g.random.next();
+            g.li(register, value);
+        }
+        g.r(0x11, 1, 0, 0, 0);
+        g.r(0x13, 2, 0, 0, 0);
+        g.li(30, 20);
+        let body = g.words.len();
+        while g.words.len() < body + 7000 {
+            g.step();
+        }
+        while g.since_read < 2 || g.pending != 0 {
+            g.simple();
+        }
+        g.i(0x09, 30, 30, !0);
+        let back = body as i64 - g.words.len() as i64 - 1;
+        g.i(0x05, 30, 0, back as u32);
+        g.emit(0);
+        // Leave the state in memory: one word above the scratch area for each register.
+        for register in 1..32 {
+            if !matches!(register, 26..=28) {
+                g.i(0x2b, 28, register, SCRATCH_WORDS * 4 + register * 4);
+            }
+        }
+        g.r(0x10, 0, 0, 8, 0);
+        g.r(0x12, 0, 0, 9, 0);
+        g.i(0x2b, 28, 8, SCRATCH_WORDS * 4);
+        g.i(0x2b, 28, 9, SCRATCH_WORDS * 4 + 32 * 4);
+        // write(1, SCRATCH, all); exit(0). The model stops at the first system call.
+        g.li(2, 4004);
+        g.li(4, 1);
+        g.li(5, SCRATCH);
+        g.li(6, SCRATCH_WORDS * 4 + 33 * 4);
+        g.emit(0x0c);
+        g.li(2, 4001);
+        g.li(4, 0);
+        g.emit(0x0c);
+        g.words
+    }
+}
+
+/// A kernel that maps every page below 8 MB to physical 4 MB higher, starts the program, and halts at its first system call.
+const KERNEL: &str = "
+    .org 0x80000000
+        mfc0 $26, $8; lui $27, 0x0040; addu $26, $26, $27; srl $26, $26, 12; sll $26, $26, 12; ori $26, $26, 0x700
+        mtc0 $26, $2; mfc0 $26, $14; tlbwr; jr $26; rfe
+    .org 0x80000080
+        li $26, 0xbfc08138; jr $26; nop
+    .org 0x80030000
+    start: li $8, 0x00000008; mtc0 $8, $12; nop; nop; la $26, 0x00400000; jr $26; rfe
+";
+
+#[test]
+fn random_programs_agree() {
+    if Command::new("qemu-mipsel").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: no qemu-mipsel here (apt-get install qemu-user)");
+        return;
+    }
+    let seed = std::env::var("DECSTATION_SEED").ok().and_then(|s| s.parse().ok());
+    let directory = std::env::temp_dir().join(format!("decstation-qemu-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a temporary directory");
+    for seed in seed.map_or(1..=4u64, |seed: u64| seed..=seed) {
+        let words = Generator::program(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let place = |base: u32| words.iter().enumerate().map(move |(i, &w)| (base + i as u32 * 4, w));
+
+        let mut guest = Program { words: place(CODE).collect(), ..Program::default() };
+        guest.words.extend((0..SCRATCH_WORDS + 64).map(|i| (SCRATCH + i * 4, 0)));
+        guest.labels.insert("start".into(), CODE);
+        let path = directory.join(format!("random-{seed}"));
+        std::fs::write(&path, elf(&guest)).expect("a temporary file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("an executable file");
+        let output = Command::new("qemu-mipsel").arg(&path).output().expect("qemu-mipsel runs");
+        assert!(output.status.success(), "seed {seed}: qemu-mipsel: {output:?}");
+
+        let mut kernel = assemble(KERNEL);
+        kernel.words.extend(place(0x8040_0000 + CODE));
+        let mut machine = decstation::Machine::new(Config { ram_mb: 12, ..Config::default() });
+        machine.load_elf(&elf(&kernel)).expect("the test's image");
+        let stop = machine.run(Limits::instructions(10_000_000));
+        assert_eq!(stop, Stop::Halted, "seed {seed}: {}", machine.describe(&stop));
+        assert_eq!(
+            machine.cp0().cause >> 2 & 31,
+            8,
+            "seed {seed}: must end with a system call, at {:08x}",
+            machine.cp0().epc
+        );
+        assert!(machine.instructions() > LENGTH, "{} instructions", machine.instructions());
+
+        let expected: Vec<u32> = output.stdout.as_chunks::<4>().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
+        assert_eq!(expected.len() as u32, SCRATCH_WORDS + 33);
+        for (i, &expected) in expected.iter().enumerate() {
+            let address = SCRATCH + i as u32 * 4;
+            if i as u32 >= SCRATCH_WORDS && matches!(i as u32 - SCRATCH_WORDS, 26..=28) {
+                continue;
+            }
+            let found = machine.read_physical(address + 0x40_0000);
+            assert_eq!(found, Some(expected), "seed {seed}: {address:08x} (registers are at {STATE:08x})");
+        }
+        println!("seed {seed}: {} instructions, equal", machine.instructions());
+    }
+    let _ = std::fs::remove_dir_all(&directory);
+}

@@ -1,0 +1,329 @@
+//! Building the guest: kernel, loader and programs, and the proof that none has a pipeline hazard.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use aegis_abi::boot::{ARGUMENT_BYTES, COMMAND_LINE_BYTES, NAME_BYTES, PROGRAM_PREFIX, PROGRAMS};
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::hazards;
+use crate::image;
+use crate::process::show;
+use crate::progress::Progress;
+use crate::setup::{Need, ensure_all};
+use crate::symbols::Symbols;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+/// What the binaries of a guest package are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The kernel.
+    Kernel,
+    /// The loader.
+    Loader,
+    /// Programs that test the kernel and the libraries.
+    Test,
+    /// Programs that the tables are measured on.
+    Benchmark,
+}
+
+/// The guest packages. Whatever else is in the workspace runs on the host or is a library.
+const PACKAGES: [(&str, Kind); 4] = [
+    ("aegis", Kind::Kernel),
+    ("aegis-loader", Kind::Loader),
+    ("aegis-tests", Kind::Test),
+    ("aegis-bench", Kind::Benchmark),
+];
+
+/// What a build made.
+pub struct Guest {
+    /// The compiler it was built with.
+    pub toolchain: Toolchain,
+    /// The kernel's ELF file.
+    pub kernel: PathBuf,
+    /// The loader's ELF file.
+    pub loader: PathBuf,
+    /// The programs, by name.
+    pub programs: BTreeMap<String, Program>,
+}
+
+/// A program that runs on Aegis.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What it is for.
+    pub kind: Kind,
+    /// Its ELF file.
+    pub file: PathBuf,
+    /// Its main source file.
+    pub source: PathBuf,
+}
+
+/// Builds everything that runs on the machine, having made sure that there is a compiler, and checks it for hazards.
+pub fn build(workspace: &Workspace, quiet: bool) -> Result<Guest> {
+    let guest = compile(workspace, quiet)?;
+    hazards::check(workspace, &guest)?;
+    Ok(guest)
+}
+
+/// Builds everything that runs on the machine, having made sure that there is a compiler.
+pub fn compile(workspace: &Workspace, quiet: bool) -> Result<Guest> {
+    ensure_all(workspace, &[Need::Compiler])?;
+    let toolchain = Toolchain::find(workspace)?;
+    let mut cargo = toolchain.build_command(workspace);
+    cargo.arg("--target-dir").arg(workspace.guest_target()).arg("--bins");
+    PACKAGES.iter().for_each(|(package, _)| {
+        cargo.args(["--package", package]);
+    });
+    let artifacts = run_cargo(cargo, &Progress::new(quiet))?;
+
+    let mut guest = Guest { toolchain, kernel: PathBuf::new(), loader: PathBuf::new(), programs: BTreeMap::new() };
+    for artifact in artifacts {
+        let kind = PACKAGES.iter().find(|(package, _)| *package == artifact.package()).map(|(_, kind)| *kind);
+        let (Some(kind), Some(file)) = (kind, artifact.executable) else { continue };
+        match kind {
+            Kind::Kernel => guest.kernel = file,
+            Kind::Loader => guest.loader = file,
+            Kind::Test | Kind::Benchmark => {
+                let name = artifact.target.name;
+                ensure!(name.len() < NAME_BYTES, "the program name {name} is longer than {} bytes", NAME_BYTES - 1);
+                guest.programs.insert(name, Program { kind, file, source: artifact.target.src_path });
+            }
+        }
+    }
+    for (file, what) in [(&guest.kernel, "kernel"), (&guest.loader, "loader")] {
+        ensure!(file.is_file(), "the build made no {what}");
+    }
+    Ok(guest)
+}
+
+impl Guest {
+    /// What turns addresses into source lines.
+    pub fn symbols(&self, workspace: &Workspace) -> Symbols {
+        let programs = self.programs.iter().map(|(name, program)| (name.as_str(), program.file.as_path()));
+        Symbols::new(&workspace.root, [self.kernel.as_path(), self.loader.as_path()], programs)
+    }
+
+    /// The program of that name.
+    pub fn program(&self, name: &str) -> Result<&Program> {
+        self.programs.get(name).with_context(|| format!("there is no program {name:?}; there are {}", self.names()))
+    }
+
+    /// The names of all programs, for a message.
+    pub fn names(&self) -> String {
+        self.programs.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The boot archive's files for what `words` start: the kernel and each program once.
+    pub fn archive_files(&self, words: &[String]) -> Result<Vec<image::ArchiveFile>> {
+        let mut programs: Vec<image::ArchiveFile> = Vec::new();
+        for word in words {
+            let name = program_name(word);
+            if !programs.iter().any(|(other, _)| other == name) {
+                programs.push((name.to_owned(), read(&self.program(name)?.file)?));
+            }
+        }
+        image::archive_files(&read(&self.kernel)?, &programs)
+    }
+
+    /// Writes the image that holds what `words` start, under a name of its own.
+    pub fn write_image(&self, workspace: &Workspace, name: &str, words: &[String]) -> Result<PathBuf> {
+        let segment = image::segment(&image::archive(&self.archive_files(words)?)?)?;
+        write(workspace, name, &image::image(&read(&self.loader)?, &segment)?)
+    }
+}
+
+/// Writes an image file. It appears in one piece, so that a run that is starting meanwhile reads the old one or the new one.
+pub fn write(workspace: &Workspace, name: &str, image: &[u8]) -> Result<PathBuf> {
+    let path = workspace.images().join(format!("{name}.elf"));
+    let new = workspace.images().join(format!(".{name}.{}", std::process::id()));
+    let written = fs::create_dir_all(workspace.images()).and_then(|()| fs::write(&new, image));
+    written.and_then(|()| fs::rename(&new, &path)).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Reads a file that the build made.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The program's name in a boot argument, as `counter` in `counter,limit=8`.
+pub fn program_name(word: &str) -> &str {
+    word.split_once(',').map_or(word, |(name, _)| name)
+}
+
+/// The boot arguments for these words, if the boot-info block has room for them.
+pub fn boot_arguments(words: &[String]) -> Result<String> {
+    for word in words {
+        let plain = word.chars().all(|c| c.is_ascii_graphic());
+        ensure!(plain && !word.is_empty(), "the boot argument {word:?} has characters other than visible ASCII");
+        let arguments = word.len() - program_name(word).len();
+        ensure!(arguments <= ARGUMENT_BYTES, "the arguments in {word:?} are longer than {} bytes", ARGUMENT_BYTES - 1);
+        ensure!(!program_name(word).starts_with(PROGRAM_PREFIX), "programs are named without {PROGRAM_PREFIX}");
+    }
+    ensure!(words.len() <= PROGRAMS, "{} programs; at most {PROGRAMS} can start at boot", words.len());
+    let arguments = words.join(" ");
+    ensure!(
+        arguments.len() < COMMAND_LINE_BYTES,
+        "the boot arguments are longer than {} bytes",
+        COMMAND_LINE_BYTES - 1
+    );
+    Ok(arguments)
+}
+
+/// What cargo says of a file it made, in its own form.
+#[derive(Debug, Deserialize)]
+pub struct Artifact {
+    package_id: String,
+    /// The target it was built from.
+    pub target: Target,
+    /// The program, if it is one.
+    pub executable: Option<PathBuf>,
+    /// How it was built.
+    pub profile: Profile,
+    /// The package's `Cargo.toml`.
+    pub manifest_path: PathBuf,
+}
+
+/// See [`Artifact`].
+#[derive(Debug, Deserialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Its main source file.
+    pub src_path: PathBuf,
+}
+
+/// See [`Artifact`].
+#[derive(Debug, Deserialize)]
+pub struct Profile {
+    /// Whether it is a test program.
+    pub test: bool,
+}
+
+impl Artifact {
+    /// The package's name. Cargo's id is `URL#NAME@VERSION`, or `URL#VERSION` if the URL ends with the name.
+    pub fn package(&self) -> &str {
+        let (url, rest) = self.package_id.rsplit_once('#').unwrap_or((&self.package_id, ""));
+        match rest.split_once('@') {
+            Some((name, _)) => name,
+            None => url.rsplit('/').next().unwrap_or(url),
+        }
+    }
+}
+
+/// Runs cargo, which builds something, and gives the files that it made. Its diagnostics go to standard error.
+pub fn run_cargo(mut cargo: Command, progress: &Progress) -> Result<Vec<Artifact>> {
+    let name = show(&cargo);
+    cargo.arg("--message-format").arg(if progress.is_visible() {
+        "json-diagnostic-rendered-ansi,json-render-diagnostics"
+    } else {
+        "json-render-diagnostics"
+    });
+    let mut child = cargo
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {name}"))?;
+    let (stdout, stderr) = (child.stdout.take().expect("it is piped"), child.stderr.take().expect("it is piped"));
+    let artifacts = thread::scope(|scope| {
+        scope.spawn(|| {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                match kind_of_line(&line) {
+                    CargoLine::Status(status) => progress.say(status),
+                    CargoLine::Noise => {}
+                    CargoLine::Diagnostic => progress.above(&line),
+                }
+            }
+        });
+        let messages = BufReader::new(stdout).lines().map_while(Result::ok);
+        // Other messages have another form, and are none of ours.
+        messages.filter_map(|line| serde_json::from_str::<Artifact>(&line).ok()).collect()
+    });
+    progress.done();
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("the build failed ({status}); its errors are above; the command was {name}");
+    }
+    Ok(artifacts)
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum CargoLine<'a> {
+    /// What cargo is doing: shown while it does it.
+    Status(&'a str),
+    /// Not worth a line.
+    Noise,
+    /// Something that a person should read.
+    Diagnostic,
+}
+
+fn kind_of_line(line: &str) -> CargoLine<'_> {
+    const VERBS: [&str; 12] = [
+        "Compiling",
+        "Checking",
+        "Finished",
+        "Fresh",
+        "Updating",
+        "Locking",
+        "Downloading",
+        "Downloaded",
+        "Adding",
+        "Blocking",
+        "Building",
+        "Executable",
+    ];
+    let text = line.trim();
+    match text.split(' ').next() {
+        // LLVM says this of every file that is compiled, and the target file was chosen in full knowledge of it.
+        _ if text == "warning: MIPS-I support is experimental" => CargoLine::Noise,
+        Some(verb) if line.starts_with(' ') && VERBS.contains(&verb) => CargoLine::Status(text),
+        _ => CargoLine::Diagnostic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_apart() {
+        assert_eq!(kind_of_line("   Compiling core v0.0.0 (/usr)"), CargoLine::Status("Compiling core v0.0.0 (/usr)"));
+        assert_eq!(kind_of_line("warning: MIPS-I support is experimental"), CargoLine::Noise);
+        for line in ["warning: unused", "error[E0425]: x", "  --> src/main.rs:1", "Compiling is text", ""] {
+            assert_eq!(kind_of_line(line), CargoLine::Diagnostic, "{line}");
+        }
+    }
+
+    #[test]
+    fn packages_are_named() {
+        let package = |id: &str| {
+            let text = format!(
+                r#"{{"reason":"compiler-artifact","package_id":"{id}","manifest_path":"/w/Cargo.toml",
+                "target":{{"name":"x","src_path":"/w/x.rs","kind":["bin"]}},"profile":{{"test":false}},"executable":"/t/x"}}"#
+            );
+            serde_json::from_str::<Artifact>(&text).unwrap().package().to_owned()
+        };
+        assert_eq!(package("path+file:///w/tests#aegis-tests@0.1.0"), "aegis-tests");
+        assert_eq!(package("path+file:///w/aegis#0.1.0"), "aegis");
+    }
+
+    #[test]
+    fn boot_arguments_must_fit() {
+        let words = |words: &[&str]| boot_arguments(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        assert_eq!(words(&["counter,limit=8", "other"]).unwrap(), "counter,limit=8 other");
+        assert!(words(&["two words"]).is_err());
+        assert!(words(&[""]).is_err());
+        assert!(words(&[&"x".repeat(300)]).is_err());
+        assert!(words(&[&format!("x,{}", "y".repeat(200))]).is_err());
+        assert!(words(&["x"; 17]).is_err());
+        assert_eq!(program_name("counter,limit=8"), "counter");
+    }
+}

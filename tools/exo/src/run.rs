@@ -1,0 +1,135 @@
+//! Booting an image and judging the run.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail, ensure};
+
+use crate::build::{self, boot_arguments, program_name};
+use crate::console::{Console, Verdict};
+use crate::machine::{End, Job, Machine, Observer};
+use crate::setup::{Need, ensure_all};
+use crate::symbols::Symbols;
+use crate::workspace::Workspace;
+
+/// What `run` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Programs to start, one time slice each, in this order; what follows a comma is the program's arguments (counter,limit=8)
+    #[arg(value_name = "PROGRAM")]
+    programs: Vec<String>,
+    /// The machine to boot
+    #[arg(long, value_enum, default_value_t = Machine::ALL[0])]
+    machine: Machine,
+    /// Wall-clock time after which a run without a verdict is ended, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// Memory of the machine, in megabytes
+    #[arg(long, value_name = "MEGABYTES", value_parser = clap::value_parser!(u32).range(4..=480))]
+    memory: Option<u32>,
+}
+
+/// Builds, boots, shows the console, and fails unless the guest's verdict is pass.
+pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
+    ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
+    let guest = build::build(workspace, quiet)?;
+    ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
+    let boot = boot_arguments(&arguments.programs)?;
+    let image = guest.write_image(workspace, &image_name(&arguments.programs), &arguments.programs)?;
+    let job = Job {
+        image: &image,
+        arguments: &boot,
+        memory: arguments.memory,
+        timeout: Duration::from_secs(arguments.timeout),
+        trace: false,
+    };
+    let run = boot_and_watch(arguments.machine, &job, &guest.symbols(workspace), |line| println!("{line}"))?;
+    let advice = if run.end == End::TimedOut { "; --timeout allows more" } else { "" };
+    run.judge().map_err(|error| anyhow!("{error}{advice}"))?;
+    match run.verdict {
+        Some(Verdict::Pass) => Ok(()),
+        _ => bail!("the guest's verdict is fail; the reason is above"),
+    }
+}
+
+/// A name for the image, the same for the same programs.
+fn image_name(words: &[String]) -> String {
+    let names: Vec<_> = words.iter().map(|word| program_name(word)).collect();
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    match names[..] {
+        [name] => format!("run-{name}"),
+        // All names together may be too long for a file's name.
+        [name, ..] => format!("run-{name}-{:016x}", hasher.finish()),
+        [] => "run".to_owned(),
+    }
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Run {
+    /// The console's lines, with source lines added.
+    pub lines: Vec<String>,
+    /// The verdict, if there was one.
+    pub verdict: Option<Verdict>,
+    /// How it ended.
+    pub end: End,
+    /// What went wrong with the run itself, in one line.
+    failure: Option<String>,
+}
+
+impl Run {
+    /// A run with these lines and this verdict.
+    #[cfg(test)]
+    pub fn of(lines: &[&str], verdict: Option<Verdict>) -> Self {
+        let failure = verdict.is_none().then(|| "no verdict".to_owned());
+        Self { lines: lines.iter().map(|&line| line.to_owned()).collect(), verdict, end: End::Stopped, failure }
+    }
+
+    /// Fails if the run came to no proper end: a bug in the kernel, a hang, a halt without a verdict.
+    pub fn judge(&self) -> Result<()> {
+        match &self.failure {
+            None => Ok(()),
+            Some(failure) => bail!("{failure}"),
+        }
+    }
+}
+
+/// Boots an image and follows it to its end, giving each line to `show` as it comes.
+pub fn boot_and_watch(machine: Machine, job: &Job, symbols: &Symbols, show: impl FnMut(&str)) -> Result<Run> {
+    struct ConsoleOnly<'a>(Console<'a>);
+    impl Observer for ConsoleOnly<'_> {
+        fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+            self.0.take(bytes)
+        }
+    }
+    let mut watch = ConsoleOnly(Console::new(symbols, show));
+    let end = machine.run(job, &mut watch)?;
+    Ok(conclude(watch.0, end, job))
+}
+
+/// Sums up a run that has ended.
+pub fn conclude(mut console: Console, end: End, job: &Job) -> Run {
+    console.finish();
+    let last = || console.lines.last().map_or("nothing".to_owned(), |line| format!("{line:?}"));
+    let failure = if let Some(panic) = console.panic() {
+        Some(format!("the kernel stopped on a bug of its own: {panic}"))
+    } else if console.verdict.is_some() {
+        None
+    } else if end == End::TimedOut {
+        let seconds = job.timeout.as_secs();
+        Some(format!("no verdict within {seconds} s, so it was stopped; its last line is {}", last()))
+    } else {
+        Some(format!("the machine stopped without a verdict; its last line is {}", last()))
+    };
+    Run { lines: console.lines, verdict: console.verdict, end, failure }
+}
+
+/// The command that repeats a run by hand, as an addition to a message.
+pub fn repeat(machine: Machine, job: &Job, workspace: &Workspace) -> String {
+    let image = workspace.show(job.image);
+    let job = Job { image: Path::new(image), ..job.clone() };
+    machine.command_line(&job).map_or(String::new(), |line| format!("to repeat: {line}"))
+}

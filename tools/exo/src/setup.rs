@@ -1,0 +1,117 @@
+//! Installing what a job lacks, by package name, saying so.
+
+use std::process::Stdio;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::machine::Machine;
+use crate::process::{command, output, show, which};
+use crate::toolchain::{self, Toolchain};
+use crate::workspace::Workspace;
+
+/// Something that a job needs and that does not come with the source tree.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// A compiler for the guest.
+    Compiler,
+    /// The programs that a machine consists of.
+    Machine(Machine),
+}
+
+impl Need {
+    /// All that any job needs.
+    pub fn all() -> Vec<Self> {
+        [Self::Compiler].into_iter().chain(Machine::ALL.into_iter().map(Self::Machine)).collect()
+    }
+
+    /// What it is, for a person.
+    pub fn name(self) -> String {
+        match self {
+            Self::Compiler => "guest compiler".to_owned(),
+            Self::Machine(machine) => format!("machine {machine}"),
+        }
+    }
+
+    /// The Debian packages that satisfy it.
+    pub fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Compiler => &toolchain::DEBIAN_PACKAGES,
+            Self::Machine(machine) => machine.packages(),
+        }
+    }
+
+    /// What there is, with its version, or why it does not do.
+    pub fn check(self, workspace: &Workspace) -> Result<String> {
+        match self {
+            Self::Compiler => Ok(Toolchain::find(workspace)?.version),
+            Self::Machine(machine) => machine.version(),
+        }
+    }
+}
+
+/// Installs whatever is missing of `needs`. Does and says nothing if nothing is.
+pub fn ensure_all(workspace: &Workspace, needs: &[Need]) -> Result<()> {
+    let missing: Vec<_> = needs.iter().copied().filter(|need| need.check(workspace).is_err()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.iter().map(|need| need.name()).collect::<Vec<_>>().join(", ");
+    let packages: Vec<_> = missing.iter().flat_map(|need| need.packages()).copied().collect();
+    if packages.is_empty() {
+        bail!("missing: {names}; see `cargo exo doctor`");
+    }
+    install(&names, &packages)?;
+    for need in missing {
+        if let Err(error) = need.check(workspace) {
+            bail!("{} was installed, yet there is no {}: {error:#}", packages.join(" "), need.name());
+        }
+    }
+    Ok(())
+}
+
+/// The command that installs packages, as a person would type it.
+pub fn install_command(packages: &[&str]) -> String {
+    format!("apt-get install --no-install-recommends {}", packages.join(" "))
+}
+
+fn install(names: &str, packages: &[&str]) -> Result<()> {
+    let by_hand = install_command(packages);
+    ensure!(
+        which("apt-get").is_some(),
+        "missing: {names}; this system has no apt-get, so install by hand what Debian has in {}, \
+         or for the compiler a rustup toolchain with the component rust-src",
+        packages.join(" ")
+    );
+    let user = output(command("id").arg("-u"))?;
+    ensure!(user.trim() == "0", "missing: {names}; run as root: apt-get update && {by_hand}");
+
+    eprintln!("exo: missing: {names}; installing {}", packages.join(" "));
+    let common = ["--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=600"];
+    let mut update = command("apt-get");
+    update.args(common).arg("update");
+    let mut install = command("apt-get");
+    // Nothing that the user has installed is removed for this.
+    install.args(common).args(["install", "--yes", "--no-remove", "--no-install-recommends"]).args(packages);
+    for step in [&mut update, &mut install] {
+        step.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+        if let Err(error) = output(step) {
+            bail!("cannot install {names}: {error:#}; `{}` shows more", show(step));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_is_exact() {
+        assert_eq!(install_command(&["a", "b"]), "apt-get install --no-install-recommends a b");
+    }
+
+    #[test]
+    fn every_need_can_be_installed() {
+        assert!(Need::all().iter().all(|need| !need.packages().is_empty()));
+    }
+}

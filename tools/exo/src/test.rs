@@ -1,0 +1,151 @@
+//! `test`: everything that can be checked, each test in a process or on a machine of its own, in parallel.
+
+use std::fs;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Failed, Trial};
+
+use crate::build::{self, Guest, Kind};
+use crate::directives::Test;
+use crate::machine::{Job, Machine};
+use crate::run::{boot_and_watch, repeat};
+use crate::setup::{Need, ensure_all};
+use crate::workspace::Workspace;
+use crate::{bench, boot_tests, host_tests};
+
+/// What `test` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Run the tests whose names contain one of these; names begin with an area (boot, aegis, bench, host)
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// The machine to boot; all by default
+    #[arg(long, value_enum)]
+    machine: Option<Machine>,
+    /// List the tests and run none
+    #[arg(long)]
+    list: bool,
+    /// A filter is a whole name
+    #[arg(long)]
+    exact: bool,
+    /// How many tests run at a time; by default as many as there are processors
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    test_threads: Option<u16>,
+}
+
+/// What all tests on machines share.
+pub struct Bench {
+    /// The source tree.
+    pub workspace: Workspace,
+    /// What was built.
+    pub guest: Guest,
+}
+
+/// Runs the tests that were asked for.
+pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<ExitCode> {
+    let of_host = |filter: &String| filter.starts_with(host_tests::AREA);
+    let all = arguments.filters.is_empty();
+    let mut trials = Vec::new();
+    if all || !arguments.filters.iter().all(of_host) {
+        trials.extend(machine_trials(workspace, arguments, quiet)?);
+    }
+    if all || arguments.filters.iter().any(of_host) {
+        trials.extend(host_tests::trials(workspace, quiet)?);
+    }
+    trials.retain(|trial| {
+        let matches = |filter: &String| match arguments.exact {
+            true => trial.name() == filter,
+            false => trial.name().contains(filter.as_str()),
+        };
+        all || arguments.filters.iter().any(matches)
+    });
+    ensure!(!trials.is_empty(), "no test has such a name; `cargo exo test --list` shows all");
+    trials.sort_by(|one, other| one.name().cmp(other.name()));
+    let options = libtest_mimic::Arguments {
+        list: arguments.list,
+        quiet,
+        test_threads: arguments.test_threads.map(usize::from),
+        ..Default::default()
+    };
+    Ok(libtest_mimic::run(&options, trials).exit_code())
+}
+
+fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
+    let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
+    let needs: Vec<_> = [Need::Compiler].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
+    ensure_all(workspace, &needs)?;
+    let guest = build::build(workspace, quiet)?;
+    let bench = Arc::new(Bench { workspace: workspace.clone(), guest });
+    let mut trials = Vec::new();
+    for &machine in &machines {
+        // With one machine its name would only lengthen every line.
+        let suffix = if Machine::ALL.len() > 1 { format!("@{machine}") } else { String::new() };
+        trials.extend(program_trials(&bench, machine, &suffix)?);
+        trials.extend(boot_tests::trials(&bench, machine, &suffix));
+        trials.extend(bench::trials(&bench, machine, &suffix));
+    }
+    Ok(trials)
+}
+
+/// The tests that are programs.
+fn program_trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for (name, program) in bench.guest.programs.iter().filter(|(_, program)| program.kind == Kind::Test) {
+        let path = bench.workspace.show(&program.source).to_string_lossy().into_owned();
+        let source = fs::read_to_string(&program.source).with_context(|| format!("cannot read {path}"))?;
+        let Some(test) = Test::parse(name, &path, &source)? else { continue };
+        let ignored = test.ignored.contains(&machine);
+        let (bench, program) = (Arc::clone(bench), name.clone());
+        let run = move || bench.boot(machine, &program, &test);
+        trials.push(Trial::test(trial_name(name) + suffix, run).with_ignored_flag(ignored));
+    }
+    Ok(trials)
+}
+
+/// `aegis_fault_spin` is `fault_spin` in the area `aegis`.
+fn trial_name(program: &str) -> String {
+    program.replacen('_', "::", 1)
+}
+
+impl Bench {
+    /// Boots what a test names and compares.
+    fn boot(&self, machine: Machine, name: &str, test: &Test) -> Result<(), Failed> {
+        let image = || self.guest.write_image(&self.workspace, &format!("{machine}-{name}"), &test.run);
+        let arguments = || build::boot_arguments(&test.run);
+        let (image, arguments) = match image().and_then(|image| Ok((image, arguments()?))) {
+            Ok(ready) => ready,
+            Err(error) => return Err(format!("{error:#}").into()),
+        };
+        let job = Job { image: &image, arguments: &arguments, memory: None, timeout: test.timeout, trace: false };
+        self.run(machine, &job, test)
+    }
+
+    /// Makes a run and compares it with what a test expects. A failure shows the end of the console.
+    pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
+        const TAIL: usize = 30;
+        let symbols = self.guest.symbols(&self.workspace);
+        let run = boot_and_watch(machine, job, &symbols, |_| {}).map_err(|error| format!("{error:#}"))?;
+        let Err(error) = test.check(&run) else { return Ok(()) };
+        let skipped = run.lines.len().saturating_sub(TAIL);
+        let mut message = format!("{error:#}\n");
+        if skipped > 0 {
+            message.push_str(&format!("    ({skipped} lines before)\n"));
+        }
+        run.lines[skipped..].iter().for_each(|line| message.push_str(&format!("    {line}\n")));
+        message.push_str(&repeat(machine, job, &self.workspace));
+        Err(message.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_begin_with_the_area() {
+        assert_eq!(trial_name("aegis_fault_spin"), "aegis::fault_spin");
+        assert_eq!(trial_name("boot_hello"), "boot::hello");
+    }
+}
