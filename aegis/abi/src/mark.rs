@@ -3,8 +3,12 @@
 //! `lui $zero, imm` changes nothing on any MIPS and no compiler emits it, so a mark costs one instruction on every machine and
 //! means something only to the tool that reads the trace. What is counted lies strictly between two marks.
 //!
-//! A program that is measured says on the console what each of its marks stands for, one line each, in the form
-//! `mark ID table=T op=O system=S how=TEXT`.
+//! A program that is measured says on the console what each of its marks stands for, one line each:
+//!
+//! - `mark ID table=T op=O system=S [paper=OP] how=TEXT`: the marks enclose one execution of an operation, and what is
+//!   counted is its instructions;
+//! - `loop ID of=ID rounds=N how=TEXT`: the marks enclose a loop of so many executions of an operation described before, and what
+//!   is measured is time.
 
 /// The instruction word of mark 0: `lui $zero, 0`.
 pub const WORD: u32 = 0x3c00_0000;
@@ -12,5 +16,7 @@ pub const WORD: u32 = 0x3c00_0000;
 pub const END: u32 = 0x8000;
 /// The bits of the immediate that say which operation it is.
 pub const ID_MASK: u32 = 0x7fff;
-/// Begins the console line that says what a mark stands for.
+/// Begins the console line that describes an operation.
 pub const LINE: &str = "mark ";
+/// Begins the console line that describes a loop.
+pub const LOOP_LINE: &str = "loop ";

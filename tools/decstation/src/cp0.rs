@@ -183,6 +183,12 @@ impl Machine {
                 | crate::memory::CONTEXT_VALID
                 | if effective & SR_KUC != 0 { crate::memory::CONTEXT_USER } else { 0 }
         };
+        if self.config.strict && self.cpu.instructions.wrapping_sub(self.cp0.mapping_at) < 2 {
+            // Every access in the next two instructions takes the long way, which checks the distance.
+            self.context = crate::memory::CONTEXT_NONE;
+            self.cp0.effective_at = self.cp0.effective_at.min(self.cp0.mapping_at + 2);
+            self.attention();
+        }
         self.forget_fetch();
     }
 
@@ -319,9 +325,7 @@ impl Machine {
             14 => self.cp0.epc,
             15 => self.config.profile.prid,
             _ => {
-                self.violation(Rule::Cp0Register, pc, || {
-                    format!("mfc0 from register {register}, which does not exist")
-                });
+                self.violation(Rule::NotMips1, pc, || format!("mfc0 from register {register}, which does not exist"));
                 0
             }
         }
@@ -337,16 +341,9 @@ impl Machine {
             4 => self.cp0.context = value & 0xffe0_0000 | self.cp0.context & 0x001f_fffc,
             10 => {
                 let old = std::mem::replace(&mut self.cp0.entry_hi, value & tlb::HI_MASK);
-                if (old ^ value) & tlb::HI_ASID != 0 {
+                self.cp0.mapping_at = count;
+                if self.config.strict || (old ^ value) & tlb::HI_ASID != 0 {
                     self.set_context();
-                }
-                if self.config.strict {
-                    // Every access in the next two instructions takes the long way, which checks the distance.
-                    self.cp0.mapping_at = count;
-                    self.context = crate::memory::CONTEXT_NONE;
-                    self.forget_fetch();
-                    self.cp0.effective_at = self.cp0.effective_at.min(count + 2);
-                    self.attention();
                 }
             }
             12 => {
@@ -363,19 +360,19 @@ impl Machine {
                 self.cp0.cause = self.cp0.cause & !CAUSE_SOFTWARE | value & CAUSE_SOFTWARE;
                 self.check_interrupts();
             }
-            1 | 8 | 14 | 15 => self.violation(Rule::Cp0Register, pc, || {
+            1 | 8 | 14 | 15 => self.violation(Rule::Cp0ReadOnly, pc, || {
                 format!("mtc0 to {}, which is read-only on the R3000", NAMES[register as usize])
             }),
-            _ => self.violation(Rule::Cp0Register, pc, || format!("mtc0 to register {register}, which does not exist")),
+            _ => self.violation(Rule::NotMips1, pc, || format!("mtc0 to register {register}, which does not exist")),
         }
     }
 
-    /// Stops a strict run if one of the registers was written by the instruction just before.
-    pub(crate) fn check_cp0_distance(&mut self, registers: &[usize], what: &str, pc: u32) {
+    /// Stops a strict run if the instruction just before a TLB instruction wrote Index, EntryLo or EntryHi.
+    pub(crate) fn check_tlb_setup(&mut self, what: &str, pc: u32) {
         if !self.config.strict {
             return;
         }
-        for &register in registers {
+        for register in [0, 2, 10] {
             if self.cp0.written_at[register].wrapping_add(1) == self.cpu.instructions {
                 self.violation(Rule::TlbSetup, pc, || {
                     format!("{what} right after mtc0 to {}: one instruction must lie between", NAMES[register])
@@ -384,7 +381,7 @@ impl Machine {
         }
     }
 
-    /// Stops a strict run if a coprocessor is used while `mtc0` to Status is still on its way and changes what it obeys.
+    /// Stops a strict run if something is used while an `mtc0` to Status that changes what it obeys is still on its way.
     pub(crate) fn check_status_distance(&mut self, bits: u32, what: &str, pc: u32) {
         if self.config.strict && (self.cp0.status ^ self.cp0.effective) & bits != 0 {
             self.violation(Rule::StatusChange, pc, || {
@@ -393,9 +390,16 @@ impl Machine {
         }
     }
 
+    /// Stops a strict run if `mtc0` wrote Status less than two instructions before this one.
+    pub(crate) fn check_status_written(&mut self, what: &str, pc: u32) {
+        if self.cpu.instructions.wrapping_sub(self.cp0.written_at[12]) <= 2 {
+            self.violation(Rule::StatusChange, pc, || format!("{what} within two instructions after mtc0 to Status"));
+        }
+    }
+
     /// `tlbr`.
     pub(crate) fn tlb_read(&mut self, pc: u32) {
-        self.check_cp0_distance(&[0], "tlbr", pc);
+        self.check_tlb_setup("tlbr", pc);
         let entry = self.tlb.read(self.cp0.index as usize >> 8 & 63);
         let asid_changes = (entry.hi ^ self.cp0.entry_hi) & tlb::HI_ASID != 0;
         self.cp0.entry_hi = entry.hi;
@@ -413,6 +417,9 @@ impl Machine {
         self.forget_page(old.hi);
         self.forget_page(entry.hi);
         self.cp0.mapping_at = self.cpu.instructions;
+        if self.config.strict {
+            self.set_context();
+        }
         if self.config.strict
             && let Some(other) = self.tlb.conflict(index)
         {
@@ -428,7 +435,7 @@ impl Machine {
 
     /// `tlbp`.
     pub(crate) fn tlb_probe(&mut self, pc: u32) {
-        self.check_cp0_distance(&[10], "tlbp", pc);
+        self.check_tlb_setup("tlbp", pc);
         self.cp0.index = match self.tlb.lookup(self.cp0.entry_hi, self.cp0.entry_hi) {
             Match::One(i) => (i as u32) << 8,
             Match::None => 0x8000_0000,
@@ -444,9 +451,7 @@ impl Machine {
         if !slot {
             self.violation(Rule::Rfe, pc, || "rfe outside the delay slot of a jump".into());
         }
-        if self.cpu.instructions.wrapping_sub(self.cp0.written_at[12]) <= 2 {
-            self.violation(Rule::StatusChange, pc, || "rfe within two instructions after mtc0 to Status".into());
-        }
+        self.check_status_written("rfe", pc);
         let status = self.cp0.status;
         self.cp0.status = status & !0xf | status >> 2 & 0xf;
         self.settle_status();

@@ -37,6 +37,8 @@ pub(crate) struct Cpu {
     hilo_read_at: u64,
     /// The cycle at which HI and LO are ready.
     hilo_ready: u64,
+    /// When a coprocessor register was last read, for strict mode.
+    moved_at: u64,
 }
 
 impl Cpu {
@@ -56,6 +58,7 @@ impl Cpu {
             last_branch: 0,
             hilo_read_at: NEVER,
             hilo_ready: 0,
+            moved_at: NEVER,
         }
     }
 
@@ -142,7 +145,14 @@ impl Machine {
             }
             let a = self.cpu.regs[insn.s1 as usize];
             let b = self.cpu.regs[insn.s2 as usize];
-            if STRICT && (insn.s1 == self.cpu.load_to || insn.s2 == self.cpu.load_to) {
+            if STRICT
+                && (insn.s1 == self.cpu.load_to
+                    || insn.s2 == self.cpu.load_to
+                    // A partial load merges with a load in flight, but not with a move from a coprocessor.
+                    || self.cpu.moved_at == self.cpu.instructions
+                        && insn.d == self.cpu.load_to
+                        && matches!(insn.op, Op::Lwl | Op::Lwr))
+            {
                 let register = self.cpu.load_to;
                 self.cpu.instructions += 1;
                 self.violation(Rule::LoadDelay, pc, || {
@@ -426,6 +436,7 @@ impl Machine {
                     privileged!();
                     self.cpu.load_value = self.read_cp0(insn.imm, pc);
                     self.cpu.load_to = insn.d;
+                    self.cpu.moved_at = self.cpu.instructions;
                 }
                 Op::Mtc0 => {
                     privileged!();
@@ -437,12 +448,12 @@ impl Machine {
                 }
                 Op::Tlbwi => {
                     privileged!();
-                    self.check_cp0_distance(&[0, 2, 10], "tlbwi", pc);
+                    self.check_tlb_setup("tlbwi", pc);
                     self.tlb_write(self.cp0.index >> 8, pc);
                 }
                 Op::Tlbwr => {
                     privileged!();
-                    self.check_cp0_distance(&[2, 10], "tlbwr", pc);
+                    self.check_tlb_setup("tlbwr", pc);
                     self.tlb_write(self.random(), pc);
                 }
                 Op::Tlbp => {
@@ -469,6 +480,7 @@ impl Machine {
                     if insn.op == Op::CopRead {
                         self.cpu.load_to = insn.d;
                         self.cpu.load_value = 0;
+                        self.cpu.moved_at = self.cpu.instructions;
                     }
                 }
                 Op::CopBranch => {
@@ -524,6 +536,7 @@ impl Machine {
 
     /// Checks that a coprocessor may be used; takes the exception if not.
     fn coprocessor_usable(&mut self, unit: u32, pc: u32) -> bool {
+        self.check_status_written("coprocessor use", pc);
         if unit == 0 {
             if !self.cp0_usable() {
                 let slot = self.cpu.in_slot();
@@ -532,7 +545,6 @@ impl Machine {
             }
             return true;
         }
-        self.check_status_distance(SR_CU0 << unit, "coprocessor use", pc);
         if self.cp0.effective & SR_CU0 << unit == 0 {
             let slot = self.cpu.in_slot();
             self.unusable(unit, pc, slot);

@@ -214,6 +214,11 @@ impl Dz {
         self.csr & CSR_TIE != 0 && self.ready.is_some() || self.csr & CSR_RIE != 0 && !self.silo.is_empty()
     }
 
+    /// Whether a character that is typed would raise the interrupt line.
+    pub fn awaits_input(&self) -> bool {
+        self.csr & CSR_RIE != 0 && self.csr & CSR_MSE != 0 && self.lines[CONSOLE].lpr & LPR_RXENAB != 0
+    }
+
     /// Reads the register at this offset (0, 8, 0x10, 0x18).
     pub fn read(&mut self, now: u64, offset: u32) -> u16 {
         self.advance(now);

@@ -338,10 +338,10 @@ impl Machine {
                 let cycles = profile.exception + profile.interrupt;
                 self.stall(Stall::Exception, cycles.into());
             }
-        } else if event == u64::MAX || self.cp0.effective & crate::cp0::SR_IEC == 0 {
-            if let Some(pc) = self.stuck() {
-                return Some(Stop::Stuck { pc });
-            }
+        } else if (event == u64::MAX && !self.board.dz.awaits_input() || self.cp0.effective & crate::cp0::SR_IEC == 0)
+            && let Some(pc) = self.stuck()
+        {
+            return Some(Stop::Stuck { pc });
         }
         let injection = self.injections.front().map_or(u64::MAX, |&(at, _)| at);
         self.cpu.deadline = (count + LOOK_UP)

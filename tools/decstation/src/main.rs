@@ -6,6 +6,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use decstation::{Config, Limits, Machine, Profile, STALLS, Step, Stop};
+use mips1::Instruction;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -148,7 +149,8 @@ fn run_with_console(machine: &mut Machine, budget: Option<u64>) -> Stop {
 fn print_step(step: &Step) {
     let slot = if step.slot { " (d)" } else { "" };
     let address = step.address.map_or(String::new(), |address| format!("  [{address:08x}]"));
-    let _ = writeln!(std::io::stderr(), "{:08x}: {:08x}{slot}{address}", step.pc, step.word);
+    let text = Instruction::decode(step.word).map_or("?".into(), |instruction| instruction.at(step.pc).to_string());
+    let _ = writeln!(std::io::stderr(), "{:08x}: {:08x}{slot}\t{text}{address}", step.pc, step.word);
 }
 
 fn print_statistics(machine: &Machine) {

@@ -43,8 +43,9 @@ fn slot_of(va: u32) -> usize {
 }
 
 /// The bits of a word that these bytes cover.
-const fn mask_of(bytes: u32) -> u32 {
-    (bytes & 1) * 0xff | (bytes >> 1 & 1) * 0xff00 | (bytes >> 2 & 1) * 0xff_0000 | (bytes >> 3 & 1) * 0xff00_0000
+fn mask_of(bytes: u32) -> u32 {
+    let byte = |i: u32| ((bytes >> i) & 1) * (0xff << (i * 8));
+    byte(0) | byte(1) | byte(2) | byte(3)
 }
 
 /// `fetch_page` when no page is remembered: it has low bits that no aligned address has.
@@ -118,6 +119,9 @@ impl Machine {
             self.translation_exception(Fault::Address, va, Access::Load, pc, self.cpu.in_slot());
             return None;
         }
+        if STRICT {
+            self.check_access(address, pc);
+        }
         let physical = match self.translate(address, Access::Load) {
             Ok(physical) => physical,
             Err(fault) => {
@@ -125,9 +129,6 @@ impl Machine {
                 return None;
             }
         };
-        if STRICT {
-            self.check_access(&physical, address, pc);
-        }
         let pa = physical.pa;
         let which = if self.cp0.effective & SR_SWC != 0 { Which::Code } else { Which::Data };
         if self.cp0.effective & SR_ISC != 0 {
@@ -166,12 +167,8 @@ impl Machine {
                 }
                 self.ram[pa as usize >> 2]
             };
-            if STRICT {
-                if u32::from(self.written[pa as usize >> 2]) & bytes != bytes {
-                    self.violation(Rule::UninitializedRead, pc, || {
-                        format!("load from {va:08x}, which was never written")
-                    });
-                }
+            if STRICT && u32::from(self.written[pa as usize >> 2]) & bytes != bytes {
+                self.violation(Rule::UninitializedRead, pc, || format!("load from {va:08x}, which was never written"));
             }
             return Some(part(word, address, size));
         }
@@ -204,9 +201,9 @@ impl Machine {
     }
 
     /// What strict mode asks of every access that takes the long way.
-    fn check_access(&mut self, physical: &Physical, va: u32, pc: u32) {
+    fn check_access(&mut self, va: u32, pc: u32) {
         self.check_status_distance(SR_ISC | SR_SWC, "load or store", pc);
-        if physical.mapped && self.cpu.instructions.wrapping_sub(self.cp0.mapping_at) <= 2 {
+        if mapped(va) && self.cpu.instructions.wrapping_sub(self.cp0.mapping_at) <= 2 {
             self.violation(Rule::MappingChange, pc, || {
                 format!("access to {va:08x} within two instructions after the TLB or the address space changed")
             });
@@ -305,6 +302,9 @@ impl Machine {
             self.translation_exception(Fault::Address, va, Access::Store, pc, self.cpu.in_slot());
             return false;
         }
+        if STRICT {
+            self.check_access(address, pc);
+        }
         let physical = match self.translate(address, Access::Store) {
             Ok(physical) => physical,
             Err(fault) => {
@@ -312,9 +312,6 @@ impl Machine {
                 return false;
             }
         };
-        if STRICT {
-            self.check_access(&physical, address, pc);
-        }
         let pa = physical.pa;
         let swapped = self.cp0.effective & SR_SWC != 0;
         let which = if swapped { Which::Code } else { Which::Data };
@@ -384,6 +381,11 @@ impl Machine {
             self.translation_exception(Fault::Address, pc, Access::Fetch, pc, slot);
             return None;
         }
+        if STRICT && mapped(pc) && (self.cpu.instructions + 1).wrapping_sub(self.cp0.mapping_at) <= 2 {
+            self.violation(Rule::MappingChange, pc, || {
+                "fetch from a mapped page within two instructions after the TLB or the address space changed".into()
+            });
+        }
         let physical = match self.translate(pc, Access::Fetch) {
             Ok(physical) => physical,
             Err(fault) => {
@@ -395,15 +397,8 @@ impl Machine {
             }
         };
         let pa = physical.pa;
-        if STRICT {
-            if pc < 0x8000_0000 && !self.user_mode() {
-                self.violation(Rule::KernelFetch, pc, || "kernel mode fetches an instruction from kuseg".into());
-            }
-            if physical.mapped && (self.cpu.instructions + 1).wrapping_sub(self.cp0.mapping_at) <= 2 {
-                self.violation(Rule::MappingChange, pc, || {
-                    "fetch from a mapped page within two instructions after the TLB or the address space changed".into()
-                });
-            }
+        if STRICT && pc < 0x8000_0000 && !self.user_mode() {
+            self.violation(Rule::KernelFetch, pc, || "kernel mode fetches an instruction from kuseg".into());
         }
         if TIMED && physical.mapped && self.fetch_page != pc & tlb::HI_VPN {
             self.look_up_micro_tlb(pc);
@@ -588,6 +583,11 @@ impl Machine {
     pub fn poke_byte(&mut self, va: u32, byte: u8) -> bool {
         self.probe(va).is_some_and(|pa| self.write_physical(pa, byte))
     }
+}
+
+/// Whether the TLB translates this address.
+fn mapped(va: u32) -> bool {
+    !(0x8000_0000..0xc000_0000).contains(&va)
 }
 
 /// The `size` bytes of a word that an address names, zero-extended.

@@ -143,8 +143,11 @@ impl Rtc {
         if seconds > 0 && self.b & B_SET == 0 {
             for _ in 0..seconds {
                 self.date.tick();
-                let time = [self.date.second, self.date.minute, self.date.hour];
-                if self.alarm.iter().zip(time).all(|(&alarm, time)| alarm >= 0xc0 || self.from_guest(alarm) == time) {
+                let now = [self.date.second, self.date.minute, self.date.hour];
+                let [second, minute, hour] = self.alarm;
+                let set = [self.guest_value(second), self.guest_value(minute), self.hour_value(hour)];
+                // An alarm register of 0xc0 and above matches everything.
+                if (0..3).all(|i| self.alarm[i] >= 0xc0 || set[i] == now[i]) {
                     self.flags |= C_AF;
                 }
             }
@@ -175,42 +178,42 @@ impl Rtc {
         self.flags & self.b & (C_PF | C_AF | C_UF) != 0
     }
 
-    fn to_guest(&self, value: u8) -> u8 {
-        if self.b & B_DM != 0 { value } else { value / 10 << 4 | value % 10 }
+    fn guest_form(&self, value: u8) -> u8 {
+        if self.b & B_DM != 0 { value } else { ((value / 10) << 4) | (value % 10) }
     }
 
-    fn from_guest(&self, value: u8) -> u8 {
+    fn guest_value(&self, value: u8) -> u8 {
         if self.b & B_DM != 0 { value } else { (value >> 4).wrapping_mul(10).wrapping_add(value & 15) }
     }
 
     /// The hour as the guest sees it: in 12-hour mode the top bit is PM.
-    fn hour_to_guest(&self, hour: u8) -> u8 {
+    fn hour_form(&self, hour: u8) -> u8 {
         if self.b & B_24 != 0 {
-            return self.to_guest(hour);
+            return self.guest_form(hour);
         }
-        let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
-        self.to_guest(twelve) | if hour >= 12 { 0x80 } else { 0 }
+        let twelve = if hour.is_multiple_of(12) { 12 } else { hour % 12 };
+        self.guest_form(twelve) | if hour >= 12 { 0x80 } else { 0 }
     }
 
-    fn hour_from_guest(&self, value: u8) -> u8 {
+    fn hour_value(&self, value: u8) -> u8 {
         if self.b & B_24 != 0 {
-            return self.from_guest(value);
+            return self.guest_value(value);
         }
-        self.from_guest(value & 0x7f) % 12 + if value & 0x80 != 0 { 12 } else { 0 }
+        self.guest_value(value & 0x7f) % 12 + if value & 0x80 != 0 { 12 } else { 0 }
     }
 
     /// Reads register 0 to 63.
     pub fn read(&mut self, now: u64, register: u32) -> u8 {
         self.advance(now);
         match register {
-            0 => self.to_guest(self.date.second),
+            0 => self.guest_form(self.date.second),
             1 | 3 | 5 => self.alarm[register as usize / 2],
-            2 => self.to_guest(self.date.minute),
-            4 => self.hour_to_guest(self.date.hour),
-            6 => self.to_guest(self.date.weekday),
-            7 => self.to_guest(self.date.day),
-            8 => self.to_guest(self.date.month),
-            9 => self.to_guest(self.date.year),
+            2 => self.guest_form(self.date.minute),
+            4 => self.hour_form(self.date.hour),
+            6 => self.guest_form(self.date.weekday),
+            7 => self.guest_form(self.date.day),
+            8 => self.guest_form(self.date.month),
+            9 => self.guest_form(self.date.year),
             10 => {
                 let updating = self.running() && self.b & B_SET == 0 && self.ticks(now) % CRYSTAL >= CRYSTAL - UPDATE;
                 self.a | if updating { A_UIP } else { 0 }
@@ -229,14 +232,14 @@ impl Rtc {
     pub fn write(&mut self, now: u64, register: u32, value: u8) {
         self.advance(now);
         match register {
-            0 => self.date.second = self.from_guest(value),
+            0 => self.date.second = self.guest_value(value),
             1 | 3 | 5 => self.alarm[register as usize / 2] = value,
-            2 => self.date.minute = self.from_guest(value),
-            4 => self.date.hour = self.hour_from_guest(value),
-            6 => self.date.weekday = self.from_guest(value),
-            7 => self.date.day = self.from_guest(value),
-            8 => self.date.month = self.from_guest(value),
-            9 => self.date.year = self.from_guest(value),
+            2 => self.date.minute = self.guest_value(value),
+            4 => self.date.hour = self.hour_value(value),
+            6 => self.date.weekday = self.guest_value(value),
+            7 => self.date.day = self.guest_value(value),
+            8 => self.date.month = self.guest_value(value),
+            9 => self.date.year = self.guest_value(value),
             10 => {
                 let stopped = !self.running();
                 self.a = value & !A_UIP;

@@ -1,5 +1,6 @@
 //! Strict mode's rules: what silicon leaves undefined, or must never happen in this system, and so stops the run.
 
+use mips1::Instruction;
 use std::fmt;
 
 /// A rule, with a stable name. Names of rules that can also be checked without running are those of the static checker.
@@ -15,15 +16,16 @@ pub enum Rule {
     MappingChange,
     /// `rfe`, a coprocessor, or an access that IsC or SwC redirects within two instructions after `mtc0` to Status.
     StatusChange,
-    /// A coprocessor 0 register that the R3000 does not have.
-    Cp0Register,
+    /// `mtc0` to a coprocessor 0 register that software can't write.
+    Cp0ReadOnly,
     /// A branch or jump in a branch delay slot.
     JumpInSlot,
     /// `rfe` anywhere but in the delay slot of a jump.
     Rfe,
     /// `jalr` whose two registers are the same: it can't be restarted.
     JalrSameRegister,
-    /// An instruction that MIPS I does not have, executed in kernel mode.
+    /// An instruction that MIPS I does not have, executed in kernel mode, or a coprocessor 0 register that the R3000 does not
+    /// have.
     NotMips1,
     /// Two TLB entries that match the same page.
     TlbDuplicate,
@@ -54,7 +56,7 @@ impl Rule {
             Rule::TlbSetup => "tlb-setup",
             Rule::MappingChange => "mapping-change",
             Rule::StatusChange => "status-change",
-            Rule::Cp0Register => "cp0-register",
+            Rule::Cp0ReadOnly => "cp0-read-only",
             Rule::JumpInSlot => "jump-in-slot",
             Rule::Rfe => "rfe",
             Rule::JalrSameRegister => "jalr-same-register",
@@ -96,8 +98,10 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "strict: {} at {:08x}", self.rule, self.pc)?;
-        if let Some(word) = self.word {
-            write!(f, " ({word:08x})")?;
+        match self.word.map(|word| (word, Instruction::decode(word))) {
+            Some((_, Some(instruction))) => write!(f, " ({})", instruction.at(self.pc))?,
+            Some((word, None)) => write!(f, " ({word:08x})")?,
+            None => {}
         }
         write!(f, ": {}", self.detail)
     }

@@ -149,6 +149,6 @@ fn wild_stores_and_absent_things() {
     breaks(Rule::WildStore, "li $8, 0xbfc00000; here: sw $0, 0($8)");
     breaks(Rule::CachedDevice, "li $8, 0x9fe80000; here: lw $2, 0($8)");
     breaks(Rule::Fpu, "here: mfc1 $2");
-    breaks(Rule::Cp0Register, "here: mfc0 $2, $9");
-    breaks(Rule::Cp0Register, "here: mtc0 $2, $14");
+    breaks(Rule::NotMips1, "here: mfc0 $2, $9");
+    breaks(Rule::Cp0ReadOnly, "here: mtc0 $2, $14");
 }

@@ -89,7 +89,7 @@ fn invalid_and_clean_pages_go_to_the_general_vector() {
 #[test]
 fn address_spaces() {
     let enter = |asid: u32| format!("li $8, {:#x}; mtc0 $8, $10; nop; nop;", asid << 6);
-    let page = |asid: u32, bits| entry(asid, 0x1000 | asid << 6, 0x40000 + asid * 0x1000 | V | bits);
+    let page = |asid: u32, bits| entry(asid, 0x1000 | asid << 6, (0x40000 + asid * 0x1000) | V | bits);
     let text = |pages: &str, asid| {
         format!(
             "la $9, 0x80041000; li $10, 41; sw $10, 0($9); li $10, 42; sw $10, 0x1000($9); {pages} {} li $9, 0x1000; lw $2, 0($9); nop",

@@ -1,7 +1,7 @@
 //! `bench`: runs the benchmark programs, counts their marked operations and sets the counts beside the paper's numbers.
 //!
-//! Counting needs no clock and no luck: every instruction of the run is seen. So counts repeat exactly, and a machine without
-//! a clock gives no times.
+//! Counting needs no clock and no luck: every instruction of the run is seen, so counts repeat exactly. Times come from loops,
+//! as the paper's do, and only from a machine with a clock: they are a model's, whatever the host does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use comfy_table::{CellAlignment, Table, presets};
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
 use serde::Serialize;
 
 use crate::build::{self, Guest, Kind};
 use crate::console::{Console, Verdict};
-use crate::count::{Counter, Description, Summary};
-use crate::machine::{Job, Machine, Observer};
-use crate::paper::{MACHINES, Paper, REFERENCE, UNIX};
+use crate::count::{Counter, Description, Loop, Summary, Window};
+use crate::machine::{Clock, Job, Machine, Mark, Observer, Watch};
+use crate::paper::{Paper, REFERENCE, UNIX};
 use crate::process::{command, output};
 use crate::progress::Progress;
 use crate::run::conclude;
@@ -36,10 +36,13 @@ pub struct Arguments {
     /// The machine to measure on
     #[arg(long, value_enum, default_value_t = Machine::ALL[0])]
     machine: Machine,
+    /// The clock to measure time on, if the machine has one; by default each of the paper's three
+    #[arg(long, value_enum)]
+    clock: Option<Clock>,
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Wall-clock time after which a program is ended, in seconds
+    /// Time after which a program is ended, in seconds: simulated on a machine with a clock, else by the wall
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 }
@@ -49,6 +52,19 @@ pub struct Arguments {
 struct Measured {
     description: Description,
     summary: Summary,
+    timed: Option<Timed>,
+}
+
+/// What a loop of an operation takes.
+#[derive(Clone, Debug)]
+struct Timed {
+    repeats: Loop,
+    /// Times that the loop was run.
+    n: usize,
+    /// Instructions a round: the operation, what prepares it, and the loop's own.
+    instructions: f64,
+    /// Cycles a round on each clock, the median of the runs; empty on a machine without a clock.
+    cycles: BTreeMap<&'static str, f64>,
 }
 
 /// The file that `--json` writes.
@@ -77,6 +93,19 @@ struct Row<'a> {
     instructions_max: u64,
     /// How many of `n` differ from the median.
     disturbed: usize,
+    /// Instructions a round of the loop that is timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loop_instructions: Option<f64>,
+    /// Cycles and microseconds a round, on `clock`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<&'static str>,
+    /// The same on each clock that was measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    clocks: BTreeMap<&'static str, OnClock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paper_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +114,17 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paper_machine: Option<&'static str>,
     how: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loop_how: Option<&'a str>,
+}
+
+/// A round's time on a clock, beside the paper's.
+#[derive(Serialize)]
+struct OnClock {
+    cycles: f64,
+    us: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paper_us: Option<f64>,
 }
 
 /// Measures, prints tables, and writes the file if one is asked for.
@@ -94,13 +134,18 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     let guest = build::build(workspace, quiet)?;
     let programs = choose(&guest, &arguments.tables)?;
     let paper = Paper::read()?;
+    let clocks = match (machine.has_clock(), arguments.clock) {
+        (false, Some(clock)) => bail!("{machine} has no clock, so it can't have that of a {}", clock.name()),
+        (_, Some(clock)) => vec![clock],
+        (_, None) => Clock::PAPER.to_vec(),
+    };
 
     let progress = Progress::new(quiet);
     let mut measured = Vec::new();
     for program in programs {
         progress.say(&format!("measuring {program} on {machine}"));
         let timeout = Duration::from_secs(arguments.timeout);
-        measured.extend(measure(workspace, &guest, machine, &program, timeout)?);
+        measured.extend(measure(workspace, &guest, machine, &clocks, &program, timeout)?);
     }
     progress.done();
 
@@ -109,7 +154,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         let within = paper.table(table).map_or(0, |table| table.position(op));
         (paper.position(table), table.clone(), within, one.description.id)
     });
-    print(&measured, &paper, machine);
+    print(&measured, &paper, machine, &clocks);
     if let Some(file) = &arguments.json {
         let results = Results {
             schema: 1,
@@ -142,62 +187,135 @@ fn benchmarks(guest: &Guest) -> impl Iterator<Item = String> {
     guest.programs.iter().filter(|(_, program)| program.kind == Kind::Benchmark).map(|(name, _)| name.clone())
 }
 
-/// Boots a benchmark program and counts its operations.
+/// Boots a benchmark program, on each clock if the machine has one, and measures its operations.
 fn measure(
     workspace: &Workspace,
     guest: &Guest,
     machine: Machine,
+    clocks: &[Clock],
     program: &str,
     timeout: Duration,
 ) -> Result<Vec<Measured>> {
-    struct Watch<'a> {
+    let clocks = if machine.has_clock() { clocks } else { &[Clock::Dec5000_200] };
+    let image = guest.write_image(workspace, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
+    let mut measured: Vec<Measured> = Vec::new();
+    for &clock in clocks {
+        let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
+        let here = measure_once(workspace, guest, machine, &job)?;
+        if measured.is_empty() {
+            measured = here;
+            continue;
+        }
+        // What is executed does not depend on how fast.
+        for (one, other) in measured.iter_mut().zip(here) {
+            let (was, is) = (one.summary.median, other.summary.median);
+            let op = &one.description.op;
+            ensure!(was == is, "{program}: {op} takes {was} instructions on one clock and {is} on another");
+            if let (Some(one), Some(other)) = (&mut one.timed, other.timed) {
+                one.cycles.extend(other.cycles);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// Boots a benchmark program once.
+fn measure_once(workspace: &Workspace, guest: &Guest, machine: Machine, job: &Job) -> Result<Vec<Measured>> {
+    struct Watching<'a> {
         console: Console<'a>,
         counter: Counter,
     }
-    impl Observer for Watch<'_> {
+    impl Observer for Watching<'_> {
         fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
             self.console.take(bytes)
         }
 
-        fn instruction(&mut self, _address: u32, word: u32) {
-            self.counter.instruction(word);
+        fn mark(&mut self, mark: Mark) {
+            self.counter.mark(mark);
         }
     }
-    let image = guest.write_image(workspace, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
-    let job = Job { image: &image, arguments: program, memory: None, timeout, trace: true };
+    let program = job.arguments;
     let symbols = guest.symbols(workspace);
-    let mut watch = Watch { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
-    let end = machine.run(&job, &mut watch)?;
-    let run = conclude(watch.console, end, &job);
+    let mut watch = Watching { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
+    let end = machine.run(job, &mut watch)?;
+    let run = conclude(watch.console, end, job, &symbols);
     let again = format!("`cargo exo run {program}` shows its console");
     run.judge().with_context(|| format!("{program} cannot be measured ({again})"))?;
     ensure!(run.verdict == Some(Verdict::Pass), "{program} failed ({again})");
+    let windows = watch.counter.finish().with_context(|| format!("the marks of {program}"))?;
+    interpret(&run.lines, windows, machine.has_clock().then_some(job.clock)).with_context(|| program.to_owned())
+}
 
+/// Puts together what a program said of its marks and what was counted between them.
+fn interpret(lines: &[String], mut windows: BTreeMap<u32, Vec<Window>>, clock: Option<Clock>) -> Result<Vec<Measured>> {
     let mut descriptions = BTreeMap::new();
-    for line in &run.lines {
-        if let Some(description) = Description::parse(line).with_context(|| program.to_owned())? {
+    let mut loops = BTreeMap::new();
+    for line in lines {
+        if let Some(description) = Description::parse(line)? {
             let id = description.id;
-            ensure!(descriptions.insert(id, description).is_none(), "{program} describes its mark {id} twice");
+            ensure!(descriptions.insert(id, description).is_none(), "mark {id} is described twice");
+        }
+        if let Some(repeats) = Loop::parse(line)? {
+            let of = repeats.of;
+            ensure!(descriptions.contains_key(&of), "there is a loop of mark {of}, which is not described before it");
+            ensure!(loops.insert(of, repeats).is_none(), "mark {of} has two loops");
         }
     }
-    let mut counts = watch.counter.finish().with_context(|| format!("the marks of {program}"))?;
-    let measured = descriptions.into_values().map(|description| {
-        let counts = counts.remove(&description.id).unwrap_or_default();
-        let summary = Summary::of(&counts);
-        let summary = summary.with_context(|| format!("{program} never executes its mark {}", description.id))?;
-        Ok(Measured { description, summary })
-    });
-    let measured = measured.collect::<Result<Vec<_>>>()?;
-    if let Some(id) = counts.keys().next() {
-        bail!("{program} executes mark {id} and does not say what it stands for");
+    ensure!(!descriptions.is_empty(), "there are no marks");
+    let mut take = |id: u32| windows.remove(&id).with_context(|| format!("mark {id} is described and never executed"));
+    let mut measured = Vec::new();
+    for (id, description) in descriptions {
+        let counts: Vec<_> = take(id)?.iter().map(|window| window.instructions).collect();
+        let summary = Summary::of(&counts).with_context(|| format!("mark {id} is never executed"))?;
+        let timed = match loops.remove(&id) {
+            Some(repeats) => Some(time(&take(repeats.id)?, repeats, clock)?),
+            None => None,
+        };
+        measured.push(Measured { description, summary, timed });
     }
-    ensure!(!measured.is_empty(), "{program} has no marks");
+    if let Some(id) = windows.keys().next() {
+        bail!("mark {id} is executed and not described");
+    }
     Ok(measured)
 }
 
+/// What a round of a loop takes.
+fn time(windows: &[Window], repeats: Loop, clock: Option<Clock>) -> Result<Timed> {
+    let median = |numbers: Vec<u64>| {
+        let summary = Summary::of(&numbers).with_context(|| format!("the loop of mark {} is never run", repeats.of))?;
+        Ok::<_, anyhow::Error>(summary.median as f64 / f64::from(repeats.rounds))
+    };
+    let instructions = median(windows.iter().map(|window| window.instructions).collect())?;
+    let cycles: Vec<_> = windows.iter().filter_map(|window| window.cycles).collect();
+    let cycles = match clock {
+        Some(clock) => BTreeMap::from([(clock.name(), median(cycles)?)]),
+        None => BTreeMap::new(),
+    };
+    Ok(Timed { n: windows.len(), instructions, cycles, repeats })
+}
+
+impl Measured {
+    /// Cycles and microseconds a round on a clock.
+    fn on(&self, clock: Clock) -> Option<(f64, f64)> {
+        let cycles = *self.timed.as_ref()?.cycles.get(clock.name())?;
+        Some((cycles, cycles / clock.mhz()))
+    }
+}
+
 fn row<'a>(measured: &'a Measured, paper: &'a Paper) -> Row<'a> {
-    let Measured { description, summary } = measured;
+    let Measured { description, summary, timed } = measured;
     let Description { table, op, system, paper_op, how, .. } = description;
+    let paper_us = |clock: Clock| {
+        let table = paper.table(table)?;
+        table.us(table.counterpart(system)?, clock.name(), paper_op)
+    };
+    let on = |&clock: &Clock| {
+        let (cycles, us) = measured.on(clock)?;
+        Some((clock.name(), OnClock { cycles, us, paper_us: paper_us(clock) }))
+    };
+    let clocks: BTreeMap<_, _> = Clock::ALL.iter().filter_map(on).collect();
+    let clock = [REFERENCE].into_iter().chain(clocks.keys().copied()).find(|clock| clocks.contains_key(clock));
+    let time = clock.and_then(|clock| clocks.get(clock));
     let in_paper = paper.table(table).and_then(|table| {
         let system = table.counterpart(system)?;
         Some((system, table.us(system, REFERENCE, paper_op)?))
@@ -211,10 +329,16 @@ fn row<'a>(measured: &'a Measured, paper: &'a Paper) -> Row<'a> {
         instructions_min: summary.min,
         instructions_max: summary.max,
         disturbed: summary.disturbed,
+        loop_instructions: timed.as_ref().map(|timed| timed.instructions),
+        cycles: time.map(|time| time.cycles),
+        us: time.map(|time| time.us),
+        clock,
+        clocks,
         paper_us: in_paper.map(|(_, us)| us),
         paper_system: in_paper.map(|(system, _)| system),
         paper_machine: in_paper.map(|_| REFERENCE),
         how,
+        loop_how: timed.as_ref().map(|timed| timed.repeats.how.as_str()),
     }
 }
 
@@ -227,37 +351,56 @@ fn commit(workspace: &Workspace) -> Option<String> {
 }
 
 /// Prints one table after the other.
-fn print(measured: &[Measured], paper: &Paper, machine: Machine) {
+fn print(measured: &[Measured], paper: &Paper, machine: Machine, clocks: &[Clock]) {
+    let clocks = if machine.has_clock() { clocks } else { &[] };
     for group in measured.chunk_by(|one, other| one.description.table == other.description.table) {
         let id = &group[0].description.table;
         match paper.table(id) {
             Some(table) => println!("Table {id}: {}", table.title),
             None => println!("Table {id} (not in the paper)"),
         }
-        println!("{}", render(group, paper));
-        for Measured { description, .. } in group {
+        println!("{}", render(group, paper, clocks));
+        for Measured { description, timed, .. } in group {
             println!("  {}: {}", description.op, description.how);
+            if let Some(timed) = timed.as_ref().filter(|_| !clocks.is_empty()) {
+                let Timed { repeats, n, .. } = timed;
+                println!("    in the loop: {} ({n} loops of {} rounds, the median)", repeats.how, repeats.rounds);
+            }
         }
         println!();
     }
-    let mhz = paper.mhz(REFERENCE).unwrap_or_default();
-    println!("instructions: executed on {machine}, delay slots too; the median of n, and how many of n differ from it");
-    println!("because of an interrupt or a TLB miss; {machine} has no clock, so there are no times of ours");
-    println!("paper: microseconds as printed in SOSP'95 for the same system; cycles derived from {mhz} MHz");
+    println!(
+        "instructions: executed on {machine}, delay slots too; the median of n, and how many of n differ from it because"
+    );
+    println!("  of an interrupt or a TLB miss");
+    if clocks.is_empty() {
+        println!("{machine} has no clock, so there are no times of ours");
+    } else {
+        println!(
+            "cycles, us: a round of the loop, on the model's clock and memory system (docs/model.md says what that is worth)"
+        );
+    }
+    println!("in parentheses: the paper's times as printed, for the same system; its cycles are time x clock");
 }
 
-fn render(group: &[Measured], paper: &Paper) -> Table {
+/// The table; on a machine without a clock the columns of times hold the paper's alone.
+fn render(group: &[Measured], paper: &Paper, clocks: &[Clock]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
+    let columns = if clocks.is_empty() { &Clock::PAPER[..] } else { clocks };
     let mut header = ["operation", "system", "instructions", "n", "spread\n(differ)"].map(str::to_owned).to_vec();
-    header.extend(MACHINES.map(|machine| format!("paper us\n{machine}")));
-    header.extend([format!("paper cycles\n{REFERENCE}"), format!("{UNIX} us\n{REFERENCE}")]);
+    if !clocks.is_empty() {
+        header.push("instructions\nin the loop".to_owned());
+    }
+    header.extend(columns.iter().map(|clock| format!("cycles\n{}", clock.name())));
+    header.extend(columns.iter().map(|clock| format!("us\n{}", clock.name())));
+    header.push(format!("{UNIX} us\n{REFERENCE}"));
     table.set_header(header);
-    for Measured { description, summary } in group {
+    for measured in group {
+        let Measured { description, summary, timed } = measured;
         let of_paper = paper.table(&description.table);
-        let us = |system: Option<&str>, machine| of_paper?.us(system?, machine, &description.paper_op);
+        let us = |system: Option<&str>, machine: &str| of_paper?.us(system?, machine, &description.paper_op);
         let system = of_paper.and_then(|table| table.counterpart(&description.system));
-        let show = |number: Option<f64>, digits: usize| number.map_or("-".to_owned(), |n| format!("{n:.digits$}"));
         let mut cells = vec![
             description.op.clone(),
             description.system.clone(),
@@ -265,13 +408,39 @@ fn render(group: &[Measured], paper: &Paper) -> Table {
             summary.n.to_string(),
             spread(summary),
         ];
-        cells.extend(MACHINES.map(|machine| us(system, machine).map_or("-".to_owned(), |us| us.to_string())));
-        let cycles = us(system, REFERENCE).zip(paper.mhz(REFERENCE)).map(|(us, mhz)| us * mhz);
-        cells.extend([show(cycles, 0), us(Some(UNIX), REFERENCE).map_or("-".to_owned(), |us| us.to_string())]);
+        if !clocks.is_empty() {
+            cells.push(number(timed.as_ref().map(|timed| timed.instructions), 1));
+        }
+        let paper_us = |clock: &Clock| us(system, clock.name());
+        cells.extend(columns.iter().map(|clock| {
+            let theirs = paper_us(clock).zip(paper.mhz(clock.name())).map(|(us, mhz)| us * mhz);
+            beside(
+                measured.on(*clock).map(|(cycles, _)| number(Some(cycles), 1)),
+                theirs.map(|cycles| format!("{cycles:.0}")),
+            )
+        }));
+        cells.extend(columns.iter().map(|clock| {
+            beside(measured.on(*clock).map(|(_, us)| number(Some(us), 2)), paper_us(clock).map(|us| us.to_string()))
+        }));
+        cells.push(us(Some(UNIX), REFERENCE).map_or("-".to_owned(), |us| us.to_string()));
         table.add_row(cells);
     }
     table.column_iter_mut().skip(2).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     table
+}
+
+fn number(number: Option<f64>, digits: usize) -> String {
+    number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
+}
+
+/// Ours and, in parentheses, theirs.
+fn beside(ours: Option<String>, theirs: Option<String>) -> String {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => format!("{ours} ({theirs})"),
+        (Some(ours), None) => ours,
+        (None, Some(theirs)) => format!("({theirs})"),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 /// How far the counts lie apart.
@@ -282,22 +451,41 @@ fn spread(summary: &Summary) -> String {
     }
 }
 
+/// What an operation is called, how often it was counted, and the count.
+type Count = (String, usize, u64);
+
+fn counts(bench: &Bench, machine: Machine, program: &str) -> Result<Vec<Count>, Failed> {
+    let timeout = Duration::from_secs(120);
+    let measured = measure(&bench.workspace, &bench.guest, machine, &[Clock::Dec5000], program, timeout);
+    let measured = measured.map_err(|error| format!("{error:#}"))?;
+    Ok(measured.into_iter().map(|one| (one.description.op, one.summary.n, one.summary.median)).collect())
+}
+
+fn same(name: [&str; 2], counts: [Vec<Count>; 2]) -> Result<(), Failed> {
+    match counts[0] == counts[1] {
+        true => Ok(()),
+        false => Err(format!("operation, n, median: {} {:?}, {} {:?}", name[0], counts[0], name[1], counts[1]).into()),
+    }
+}
+
 /// For each benchmark program a test that two runs give the same counts.
 pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> {
     let trial = |program: String| {
         let bench = Arc::clone(bench);
         Trial::test(format!("bench::counts_repeat::{program}{suffix}"), move || {
-            let measure = || {
-                let measured = measure(&bench.workspace, &bench.guest, machine, &program, Duration::from_secs(120));
-                let measured = measured.map_err(|error| format!("{error:#}"))?;
-                let count = |one: Measured| (one.description.op, one.summary.n, one.summary.median);
-                Ok::<Vec<_>, String>(measured.into_iter().map(count).collect())
-            };
-            let (first, second) = (measure()?, measure()?);
-            match first == second {
-                true => Ok(()),
-                false => Err(format!("operation, n and median: first {first:?}, then {second:?}").into()),
-            }
+            same(["first", "second"], [counts(&bench, machine, &program)?, counts(&bench, machine, &program)?])
+        })
+    };
+    benchmarks(&bench.guest).map(trial).collect()
+}
+
+/// For each benchmark program a test that two machines give the same counts.
+pub fn agreement(bench: &Arc<Bench>, machines: [Machine; 2]) -> Vec<Trial> {
+    let trial = |program: String| {
+        let bench = Arc::clone(bench);
+        Trial::test(format!("bench::machines_agree::{program}"), move || {
+            let [one, other] = machines;
+            same(machines.map(Machine::name), [counts(&bench, one, &program)?, counts(&bench, other, &program)?])
         })
     };
     benchmarks(&bench.guest).map(trial).collect()
@@ -310,7 +498,9 @@ mod tests {
     fn measured() -> Measured {
         let line = "mark 2 table=4 op=syscall system=aegis how=self";
         let description = Description::parse(line).unwrap().unwrap();
-        Measured { description, summary: Summary::of(&[18, 18, 18, 300]).unwrap() }
+        let repeats = Loop { id: 12, of: 2, rounds: 1000, how: "round and round".to_owned() };
+        let timed = Timed { repeats, n: 9, instructions: 22.0, cycles: BTreeMap::from([("dec5000", 25.0)]) };
+        Measured { description, summary: Summary::of(&[18, 18, 18, 300]).unwrap(), timed: Some(timed) }
     }
 
     #[test]
@@ -320,8 +510,10 @@ mod tests {
         let json = serde_json::to_value(row(&measured, &paper)).unwrap();
         let expected = serde_json::json!({
             "table": "4", "op": "syscall", "system": "aegis", "n": 4, "instructions": 18.0, "instructions_min": 18,
-            "instructions_max": 300, "disturbed": 1, "paper_us": 1.6, "paper_system": "aegis",
-            "paper_machine": "dec5000", "how": "self",
+            "instructions_max": 300, "disturbed": 1, "loop_instructions": 22.0, "cycles": 25.0, "us": 1.0,
+            "clock": "dec5000", "clocks": { "dec5000": { "cycles": 25.0, "us": 1.0, "paper_us": 1.6 } },
+            "paper_us": 1.6, "paper_system": "aegis", "paper_machine": "dec5000", "how": "self",
+            "loop_how": "round and round",
         });
         assert_eq!(json, expected);
     }
@@ -337,9 +529,17 @@ mod tests {
 
     #[test]
     fn table_stands_beside_the_paper() {
-        let text = render(&[measured()], &Paper::read().unwrap()).to_string();
-        let row = text.lines().last().unwrap();
-        let cells: Vec<_> = row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        assert_eq!(cells, ["syscall", "aegis", "18", "4", "18..300 (1)", "3.2", "2.9", "1.6", "40", "21.3"]);
+        let cells = |measured: Measured, clocks: &[Clock]| {
+            let text = render(&[measured], &Paper::read().unwrap(), clocks).to_string();
+            let row = text.lines().last().unwrap().to_owned();
+            row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let counts = ["syscall", "aegis", "18", "4", "18..300 (1)"];
+        assert_eq!(
+            cells(measured(), &[Clock::Dec5000]),
+            [&counts[..], &["22.0", "25.0 (40)", "1.00 (1.6)", "21.3"]].concat()
+        );
+        let theirs = ["(40)", "(48)", "(40)", "(3.2)", "(2.9)", "(1.6)", "21.3"];
+        assert_eq!(cells(Measured { timed: None, ..measured() }, &[]), [&counts[..], &theirs].concat());
     }
 }

@@ -1,17 +1,29 @@
-//! Counting the instructions of marked operations.
+//! Counting the instructions, and on a machine with a clock the cycles, of marked operations.
 //!
 //! An operation begins and ends with a mark, an instruction that does nothing (see [`aegis_abi::mark`]). What is counted is
 //! every instruction executed strictly between the two: in user mode and in the kernel, in delay slots too, but no mark.
 
 use std::collections::BTreeMap;
 
-use aegis_abi::mark::{END, ID_MASK, LINE, WORD};
+use aegis_abi::mark::{END, ID_MASK, LINE, LOOP_LINE};
 use anyhow::{Context, Result, bail, ensure};
 
-/// Sees each executed instruction and keeps a count for each execution of each operation.
+use crate::machine::Mark;
+
+/// One execution of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Instructions between its marks.
+    pub instructions: u64,
+    /// Cycles between them, on a machine with a clock.
+    pub cycles: Option<u64>,
+}
+
+/// Sees each mark and keeps a window for each execution of each operation.
 #[derive(Debug, Default)]
 pub struct Counter {
-    executed: u64,
+    /// Marks so far.
+    marks: u64,
     operations: BTreeMap<u32, Operation>,
     /// The first thing that was wrong with the marks.
     error: Option<String>,
@@ -19,45 +31,46 @@ pub struct Counter {
 
 #[derive(Debug, Default)]
 struct Operation {
-    /// What was executed before it began, if it is going on.
-    begun: Option<u64>,
-    counts: Vec<u64>,
+    /// Where it began, if it is going on, and how many marks there were before.
+    begun: Option<(Mark, u64)>,
+    windows: Vec<Window>,
 }
 
 impl Counter {
-    /// The next instruction.
-    pub fn instruction(&mut self, word: u32) {
-        if word & !(END | ID_MASK) != WORD {
-            self.executed += 1;
-            return;
-        }
-        let id = word & ID_MASK;
+    /// The next mark.
+    pub fn mark(&mut self, mark: Mark) {
+        let marks = self.marks;
+        self.marks += 1;
+        let id = mark.immediate & ID_MASK;
         let operation = self.operations.entry(id).or_default();
-        let problem = match (word & END != 0, operation.begun) {
+        let problem = match (mark.immediate & END != 0, operation.begun.take()) {
             (false, None) => {
-                operation.begun = Some(self.executed);
+                operation.begun = Some((mark, marks));
                 return;
             }
-            (true, Some(begun)) => {
-                operation.counts.push(self.executed - begun);
-                operation.begun = None;
+            (true, Some((begin, before))) => {
+                // Each mark counts as a cycle, the beginning's and those of other operations in between.
+                let cycles =
+                    mark.cycles.zip(begin.cycles).map(|(end, begin)| (end - begin).saturating_sub(marks - before));
+                operation.windows.push(Window { instructions: mark.instructions - begin.instructions, cycles });
                 return;
             }
             (false, Some(_)) => "begins again before its end",
             (true, None) => "ends without a beginning",
         };
         self.error
-            .get_or_insert_with(|| format!("operation {id} {problem} (its {}. time)", operation.counts.len() + 1));
+            .get_or_insert_with(|| format!("operation {id} {problem} (its {}. time)", operation.windows.len() + 1));
     }
 
-    /// The counts of each operation, by its mark's id; an error if the marks were not in pairs.
-    pub fn finish(self) -> Result<BTreeMap<u32, Vec<u64>>> {
+    /// The windows of each operation, by its mark's id; an error if the marks were not in pairs.
+    pub fn finish(self) -> Result<BTreeMap<u32, Vec<Window>>> {
         if let Some(error) = self.error {
             bail!("{error}");
         }
-        let unfinished = self.operations.iter().find(|(_, operation)| operation.begun.is_some());
-        ensure!(unfinished.is_none(), "operation {} never ends", unfinished.expect("it was just found").0);
-        Ok(self.operations.into_iter().map(|(id, operation)| (id, operation.counts)).collect())
+        if let Some((id, _)) = self.operations.iter().find(|(_, operation)| operation.begun.is_some()) {
+            bail!("operation {id} never ends");
+        }
+        Ok(self.operations.into_iter().map(|(id, operation)| (id, operation.windows)).collect())
     }
 }
 
@@ -88,6 +101,59 @@ impl Summary {
     }
 }
 
+/// What a loop stands for: the program's line `loop ID of=ID rounds=N how=TEXT`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loop {
+    /// The id of its marks.
+    pub id: u32,
+    /// The id of the operation's marks.
+    pub of: u32,
+    /// Executions of the operation between the marks.
+    pub rounds: u32,
+    /// What is in the loop.
+    pub how: String,
+}
+
+impl Loop {
+    /// Reads a console line; none if it is about something else.
+    pub fn parse(line: &str) -> Result<Option<Self>> {
+        let Some(rest) = line.strip_prefix(LOOP_LINE) else { return Ok(None) };
+        Self::parse_rest(rest).map(Some).with_context(|| format!("the line {line:?} describes no loop"))
+    }
+
+    fn parse_rest(rest: &str) -> Result<Self> {
+        let Fields { id, mut fields, how } = Fields::parse(rest, &["of", "rounds"])?;
+        let mut number = |key: &str| {
+            let value = fields.remove(key).with_context(|| format!("it lacks {key}="))?;
+            value.parse::<u32>().ok().filter(|&number| number > 0).with_context(|| format!("{key}= is not a number"))
+        };
+        Ok(Self { id, of: number("of")?, rounds: number("rounds")?, how })
+    }
+}
+
+/// The words of a describing line, `ID KEY=VALUE… how=TEXT`.
+struct Fields {
+    id: u32,
+    fields: BTreeMap<String, String>,
+    how: String,
+}
+
+impl Fields {
+    fn parse(rest: &str, keys: &[&str]) -> Result<Self> {
+        let (words, how) = rest.split_once(" how=").context("it lacks how=")?;
+        let mut words = words.split(' ');
+        let id = words.next().and_then(|id| id.parse().ok()).filter(|id| *id <= ID_MASK);
+        let mut fields = BTreeMap::new();
+        for word in words {
+            let (key, value) =
+                word.split_once('=').with_context(|| format!("{word:?} is not of the form key=value"))?;
+            ensure!(keys.contains(&key), "{key:?} means nothing");
+            ensure!(fields.insert(key.to_owned(), value.to_owned()).is_none(), "{key:?} stands there twice");
+        }
+        Ok(Self { id: id.context("the mark's id is not a number or too large")?, fields, how: how.to_owned() })
+    }
+}
+
 /// What a mark stands for: the program's line `mark ID table=T op=O system=S [paper=OP] how=TEXT`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Description {
@@ -113,25 +179,16 @@ impl Description {
     }
 
     fn parse_rest(rest: &str) -> Result<Self> {
-        let (fields, how) = rest.split_once(" how=").context("it lacks how=")?;
-        let mut words = fields.split(' ');
-        let id = words.next().and_then(|id| id.parse().ok()).filter(|id| *id <= ID_MASK);
-        let mut fields = BTreeMap::new();
-        for word in words {
-            let (key, value) =
-                word.split_once('=').with_context(|| format!("{word:?} is not of the form key=value"))?;
-            ensure!(["table", "op", "system", "paper"].contains(&key), "{key:?} means nothing");
-            ensure!(fields.insert(key, value).is_none(), "{key:?} stands there twice");
-        }
-        let field = |key: &str| fields.get(key).map(|value| (*value).to_owned());
+        let Fields { id, mut fields, how } = Fields::parse(rest, &["table", "op", "system", "paper"])?;
+        let mut field = |key: &str| fields.remove(key);
         let op = field("op").context("it lacks op=")?;
         Ok(Self {
-            id: id.context("the mark's id is not a number or too large")?,
+            id,
             table: field("table").context("it lacks table=")?,
             system: field("system").context("it lacks system=")?,
             paper_op: field("paper").unwrap_or_else(|| op.clone()),
             op,
-            how: how.to_owned(),
+            how,
         })
     }
 }
@@ -140,34 +197,48 @@ impl Description {
 mod tests {
     use super::*;
 
-    const BEGIN_1: u32 = WORD | 1;
-    const END_1: u32 = WORD | END | 1;
-    const BEGIN_2: u32 = WORD | 2;
-    const END_2: u32 = WORD | END | 2;
-
-    fn count(words: &[u32]) -> Result<BTreeMap<u32, Vec<u64>>> {
+    /// Marks as (immediate, instructions before it, cycles before it).
+    fn count(marks: &[(u32, u64, u64)]) -> Result<BTreeMap<u32, Vec<Window>>> {
         let mut counter = Counter::default();
-        words.iter().for_each(|&word| counter.instruction(word));
+        for &(immediate, instructions, cycles) in marks {
+            counter.mark(Mark { immediate, instructions, cycles: Some(cycles) });
+        }
         counter.finish()
+    }
+
+    fn window(instructions: u64, cycles: u64) -> Window {
+        Window { instructions, cycles: Some(cycles) }
     }
 
     #[test]
     fn counts_what_is_strictly_between() {
-        let counts = count(&[0, BEGIN_1, 0, 0x3c01_0001, END_1, 0, BEGIN_1, END_1]).unwrap();
-        assert_eq!(counts, BTreeMap::from([(1, vec![2, 0])]));
+        let windows = count(&[(1, 10, 20), (END | 1, 12, 25), (1, 13, 30), (END | 1, 13, 31)]).unwrap();
+        assert_eq!(windows, BTreeMap::from([(1, vec![window(2, 4), window(0, 0)])]));
     }
 
     #[test]
     fn nested_marks_cost_nothing() {
-        let counts = count(&[BEGIN_1, 0, BEGIN_2, 0, END_1, 0, 0, END_2]).unwrap();
-        assert_eq!(counts, BTreeMap::from([(1, vec![2]), (2, vec![3])]));
+        let windows = count(&[(1, 0, 0), (2, 1, 2), (END | 1, 2, 4), (END | 2, 4, 7)]).unwrap();
+        assert_eq!(windows, BTreeMap::from([(1, vec![window(2, 2)]), (2, vec![window(3, 3)])]));
     }
 
     #[test]
     fn marks_must_be_in_pairs() {
-        assert!(count(&[END_1]).unwrap_err().to_string().contains("operation 1 ends without a beginning"));
-        assert!(count(&[BEGIN_1, BEGIN_1]).unwrap_err().to_string().contains("begins again"));
-        assert!(count(&[BEGIN_2, 0]).unwrap_err().to_string().contains("operation 2 never ends"));
+        assert!(count(&[(END | 1, 0, 0)]).unwrap_err().to_string().contains("operation 1 ends without a beginning"));
+        assert!(count(&[(1, 0, 0), (1, 1, 1)]).unwrap_err().to_string().contains("begins again"));
+        assert!(count(&[(2, 0, 0)]).unwrap_err().to_string().contains("operation 2 never ends"));
+    }
+
+    #[test]
+    fn loops_are_read() {
+        let expected = Loop { id: 11, of: 1, rounds: 1000, how: "so".to_owned() };
+        assert_eq!(Loop::parse("loop 11 of=1 rounds=1000 how=so").unwrap(), Some(expected));
+        assert_eq!(Loop::parse("loops").unwrap(), None);
+        for wrong in
+            ["loop 1 of=1 how=x", "loop 1 of=1 rounds=0 how=x", "loop 1 of=x rounds=1 how=x", "loop 1 of=1 rounds=1"]
+        {
+            assert!(Loop::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -31,8 +31,6 @@ pub struct Table {
     times: BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
 }
 
-/// The machines of the paper, in the order of its columns.
-pub const MACHINES: [&str; 3] = ["dec2100", "dec3100", "dec5000"];
 /// The fastest of them: the one whose times are the paper's headline, and that our machine resembles most.
 pub const REFERENCE: &str = "dec5000";
 /// What some tables say in place of [`REFERENCE`]: another model of the same series with the same clock.

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::build::{self, boot_arguments, program_name};
 use crate::console::{Console, Verdict};
-use crate::machine::{End, Job, Machine, Observer};
+use crate::machine::{Clock, End, Job, Machine, Observer};
 use crate::setup::{Need, ensure_all};
 use crate::symbols::Symbols;
 use crate::workspace::Workspace;
@@ -23,7 +23,10 @@ pub struct Arguments {
     /// The machine to boot
     #[arg(long, value_enum, default_value_t = Machine::ALL[0])]
     machine: Machine,
-    /// Wall-clock time after which a run without a verdict is ended, in seconds
+    /// Whose clock and memory system the machine has, if it has a clock
+    #[arg(long, value_enum, default_value_t = Clock::Dec5000_200)]
+    clock: Clock,
+    /// Time after which a run without a verdict is ended, in seconds: simulated on a machine with a clock, else by the wall
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Memory of the machine, in megabytes
@@ -38,13 +41,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
     let boot = boot_arguments(&arguments.programs)?;
     let image = guest.write_image(workspace, &image_name(&arguments.programs), &arguments.programs)?;
-    let job = Job {
-        image: &image,
-        arguments: &boot,
-        memory: arguments.memory,
-        timeout: Duration::from_secs(arguments.timeout),
-        trace: false,
-    };
+    let timeout = Duration::from_secs(arguments.timeout);
+    let job = Job { memory: arguments.memory, clock: arguments.clock, ..Job::new(&image, &boot, timeout) };
     let run = boot_and_watch(arguments.machine, &job, &guest.symbols(workspace), |line| println!("{line}"))?;
     let advice = if run.end == End::TimedOut { "; --timeout allows more" } else { "" };
     run.judge().map_err(|error| anyhow!("{error}{advice}"))?;
@@ -107,15 +105,19 @@ pub fn boot_and_watch(machine: Machine, job: &Job, symbols: &Symbols, show: impl
     }
     let mut watch = ConsoleOnly(Console::new(symbols, show));
     let end = machine.run(job, &mut watch)?;
-    Ok(conclude(watch.0, end, job))
+    Ok(conclude(watch.0, end, job, symbols))
 }
 
 /// Sums up a run that has ended.
-pub fn conclude(mut console: Console, end: End, job: &Job) -> Run {
+pub fn conclude(mut console: Console, end: End, job: &Job, symbols: &Symbols) -> Run {
     console.finish();
     let last = || console.lines.last().map_or("nothing".to_owned(), |line| format!("{line:?}"));
     let failure = if let Some(panic) = console.panic() {
         Some(format!("the kernel stopped on a bug of its own: {panic}"))
+    } else if let End::Broken(what) = &end {
+        // An address of a program is one of the first that was started, for want of better knowledge.
+        let program = program_name(job.arguments.split(' ').next().unwrap_or_default());
+        Some(symbols.annotate(&format!("{program}: the machine was stopped: {what}")))
     } else if console.verdict.is_some() {
         None
     } else if end == End::TimedOut {
@@ -131,5 +133,5 @@ pub fn conclude(mut console: Console, end: End, job: &Job) -> Run {
 pub fn repeat(machine: Machine, job: &Job, workspace: &Workspace) -> String {
     let image = workspace.show(job.image);
     let job = Job { image: Path::new(image), ..job.clone() };
-    machine.command_line(&job).map_or(String::new(), |line| format!("to repeat: {line}"))
+    format!("to repeat: {}", machine.command_line(&job))
 }

@@ -86,6 +86,9 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(boot_tests::trials(&bench, machine, &suffix));
         trials.extend(bench::trials(&bench, machine, &suffix));
     }
+    if arguments.machine.is_none() {
+        trials.extend(bench::agreement(&bench, Machine::ALL));
+    }
     Ok(trials)
 }
 
@@ -118,7 +121,7 @@ impl Bench {
             Ok(ready) => ready,
             Err(error) => return Err(format!("{error:#}").into()),
         };
-        let job = Job { image: &image, arguments: &arguments, memory: None, timeout: test.timeout, trace: false };
+        let job = Job::new(&image, &arguments, test.timeout);
         self.run(machine, &job, test)
     }
 

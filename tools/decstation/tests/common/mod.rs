@@ -119,7 +119,7 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
         "nop" => vec![0],
         "move" => vec![r(0x21, reg(1), 0, reg(0), 0)],
         "li" => match num(1) {
-            value if value < 0x8000 || value >= 0xffff_8000 => vec![i(0x09, 0, reg(0), value)],
+            value @ (0..0x8000 | 0xffff_8000..) => vec![i(0x09, 0, reg(0), value)],
             value if value < 0x1_0000 => vec![i(0x0d, 0, reg(0), value)],
             value if value & 0xffff == 0 => vec![i(0x0f, 0, reg(0), value >> 16)],
             value => vec![i(0x0f, 0, reg(0), value >> 16), i(0x0d, reg(0), reg(0), value)],

@@ -11,10 +11,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::{Context, Result, ensure};
 
 use super::gxemul_trace::TraceReader;
-use super::{End, Job, Observer};
+use super::{End, Job, Mark, Observer, Step, Watch};
 use crate::process::{command, show, tied_command, which};
 
 /// The Debian packages it comes in.
@@ -45,7 +46,7 @@ fn add_arguments(gxemul: &mut Command, job: &Job) {
     if let Some(megabytes) = job.memory {
         gxemul.arg("-M").arg(megabytes.to_string());
     }
-    if job.trace {
+    if job.watch != Watch::Console {
         gxemul.arg("-i");
     }
     gxemul.arg("-o").arg(job.arguments).arg(job.image);
@@ -54,8 +55,9 @@ fn add_arguments(gxemul: &mut Command, job: &Job) {
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut gxemul = tied_command("stdbuf");
+    let traced = job.watch != Watch::Console;
     // A trace is too long to be written line by line.
-    gxemul.arg(if job.trace { "-o1M" } else { "-oL" }).arg("gxemul");
+    gxemul.arg(if traced { "-o1M" } else { "-oL" }).arg("gxemul");
     add_arguments(&mut gxemul, job);
 
     // One pipe for both streams keeps what is written to them in order.
@@ -78,8 +80,8 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
             let _ = deadline.send(Instant::now() + GRACE);
         }
     };
-    let read = match job.trace {
-        true => read_trace(reader, observer, &mut judged),
+    let read = match traced {
+        true => read_trace(reader, &mut Marker { observer, executed: 0, watch: job.watch }, &mut judged),
         false => read_console(reader, observer, &mut judged),
     };
     drop(deadline);
@@ -87,6 +89,32 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     drop(stdin);
     read.context("cannot read what gxemul writes")?;
     Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut })
+}
+
+/// Finds the marks among the instructions of a trace.
+struct Marker<'a> {
+    observer: &'a mut dyn Observer,
+    /// Instructions so far, without marks.
+    executed: u64,
+    watch: Watch,
+}
+
+impl Observer for Marker<'_> {
+    fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        self.observer.console(bytes)
+    }
+
+    fn instruction(&mut self, step: Step) {
+        if step.word & !(END | ID_MASK) == WORD {
+            let immediate = step.word & (END | ID_MASK);
+            self.observer.mark(Mark { immediate, instructions: self.executed, cycles: None });
+        } else {
+            self.executed += 1;
+        }
+        if self.watch == Watch::Instructions {
+            self.observer.instruction(step);
+        }
+    }
 }
 
 /// Ends the child at the deadline, or as soon as nobody listens any more. Tells whether it was in time.

@@ -13,7 +13,7 @@
 
 use std::ops::ControlFlow;
 
-use super::Observer;
+use super::{Observer, Step};
 
 /// Tells instructions and console text apart, line by line.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl TraceReader {
             false => observer.console(console),
         };
         if let Some((address, word)) = instruction {
-            observer.instruction(address, word);
+            observer.instruction(Step { address, word, user: None, cycles: None });
         }
         flow
     }
@@ -114,8 +114,8 @@ mod tests {
             ControlFlow::Continue(())
         }
 
-        fn instruction(&mut self, address: u32, word: u32) {
-            self.instructions.push((address, word));
+        fn instruction(&mut self, step: Step) {
+            self.instructions.push((step.address, step.word));
         }
     }
 

@@ -3,6 +3,7 @@
 //! A machine takes an image and tells an [`Observer`] what the guest sends to its console and, if asked, each instruction that
 //! it executes. It knows nothing about verdicts, symbols and counts.
 
+mod decstation;
 mod gxemul;
 mod gxemul_trace;
 
@@ -16,8 +17,36 @@ use anyhow::Result;
 /// A machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Machine {
+    /// The project's own model of an R3000 DECstation: exact, strict, timed
+    Decstation,
     /// GXemul's DECstation 5000/200
     Gxemul,
+}
+
+/// Whose clock and memory system a machine with a clock has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Clock {
+    /// DECstation 2100, 12.5 MHz
+    Dec2100,
+    /// DECstation 3100, 16.67 MHz
+    Dec3100,
+    /// DECstation 5000/125, 25 MHz
+    Dec5000,
+    /// DECstation 5000/200, 25 MHz
+    #[value(name = "dec5000_200")]
+    Dec5000_200,
+}
+
+/// How closely a run is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// Only its console.
+    Console,
+    /// Its marks, too.
+    Marks,
+    /// And each instruction.
+    Instructions,
 }
 
 /// A run to make.
@@ -29,10 +58,43 @@ pub struct Job<'a> {
     pub arguments: &'a str,
     /// Megabytes of memory; the machine's own default if none.
     pub memory: Option<u32>,
-    /// Wall-clock time after which the run is ended.
+    /// Time after which the run is ended: simulated on a machine with a clock, else by the wall.
     pub timeout: Duration,
-    /// Whether the observer is told about instructions.
-    pub trace: bool,
+    /// The clock, if the machine has one.
+    pub clock: Clock,
+    /// What the observer is told.
+    pub watch: Watch,
+}
+
+impl<'a> Job<'a> {
+    /// A run on the default clock with the default memory, of which only the console is watched.
+    pub fn new(image: &'a Path, arguments: &'a str, timeout: Duration) -> Self {
+        Self { image, arguments, memory: None, timeout, clock: Clock::Dec5000_200, watch: Watch::Console }
+    }
+}
+
+/// The guest executed a mark ([`aegis_abi::mark`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// The immediate of its instruction.
+    pub immediate: u32,
+    /// Instructions executed before it, marks not counted.
+    pub instructions: u64,
+    /// Cycles passed before it, on a machine with a clock; each mark is counted as one.
+    pub cycles: Option<u64>,
+}
+
+/// An instruction that the guest executes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// Its virtual address.
+    pub address: u32,
+    /// Its word.
+    pub word: u32,
+    /// Whether it is in user mode; only on a machine that tells.
+    pub user: Option<bool>,
+    /// Cycles passed before it, on a machine with a clock.
+    pub cycles: Option<u64>,
 }
 
 /// Watches a run.
@@ -40,33 +102,67 @@ pub trait Observer {
     /// The guest sent these bytes to its console. Break says that nothing more is expected: the machine has a moment to halt.
     fn console(&mut self, bytes: &[u8]) -> ControlFlow<()>;
 
-    /// The guest executes this instruction word at this virtual address.
-    fn instruction(&mut self, _address: u32, _word: u32) {}
+    /// The guest executes a mark.
+    fn mark(&mut self, _mark: Mark) {}
+
+    /// The guest executes an instruction.
+    fn instruction(&mut self, _step: Step) {}
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum End {
     /// The machine stopped by itself, or was stopped after the observer's break.
     Stopped,
     /// Time ran out.
     TimedOut,
+    /// The guest did what it must not; the machine says what, with `pc=0x…`.
+    Broken(String),
+}
+
+impl Clock {
+    /// Every clock.
+    pub const ALL: [Self; 4] = [Self::Dec2100, Self::Dec3100, Self::Dec5000, Self::Dec5000_200];
+    /// Those of the paper's machines.
+    pub const PAPER: [Self; 3] = [Self::Dec2100, Self::Dec3100, Self::Dec5000];
+
+    /// Its name, as in `--clock NAME`, and in the paper's data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dec2100 => "dec2100",
+            Self::Dec3100 => "dec3100",
+            Self::Dec5000 => "dec5000",
+            Self::Dec5000_200 => "dec5000_200",
+        }
+    }
+
+    /// Its frequency in MHz.
+    pub fn mhz(self) -> f64 {
+        decstation::profile(self).hz as f64 / 1e6
+    }
 }
 
 impl Machine {
     /// Every machine; the first is the default.
-    pub const ALL: [Self; 1] = [Self::Gxemul];
+    pub const ALL: [Self; 2] = [Self::Decstation, Self::Gxemul];
 
     /// Its name, as in `--machine NAME`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Decstation => "decstation",
             Self::Gxemul => "gxemul",
         }
+    }
+
+    /// Whether it tells time.
+    pub fn has_clock(self) -> bool {
+        matches!(self, Self::Decstation)
     }
 
     /// The Debian packages it needs.
     pub fn packages(self) -> &'static [&'static str] {
         match self {
+            Self::Decstation => &[],
             Self::Gxemul => &gxemul::PACKAGES,
         }
     }
@@ -74,20 +170,23 @@ impl Machine {
     /// Its version, or why it cannot be used.
     pub fn version(self) -> Result<String> {
         match self {
+            Self::Decstation => Ok(decstation::version()),
             Self::Gxemul => gxemul::version(),
         }
     }
 
-    /// The command that makes the same run by hand, if it is a command.
-    pub fn command_line(self, job: &Job) -> Option<String> {
+    /// The command that makes the same run by hand.
+    pub fn command_line(self, job: &Job) -> String {
         match self {
-            Self::Gxemul => Some(gxemul::command_line(job)),
+            Self::Decstation => decstation::command_line(job),
+            Self::Gxemul => gxemul::command_line(job),
         }
     }
 
     /// Boots an image and watches it until it ends.
     pub fn run(self, job: &Job, observer: &mut dyn Observer) -> Result<End> {
         match self {
+            Self::Decstation => decstation::run(job, observer),
             Self::Gxemul => gxemul::run(job, observer),
         }
     }
