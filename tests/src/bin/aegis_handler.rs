@@ -1,4 +1,5 @@
-//! A program handles its own exceptions and returns from them without the kernel, with every register but its own as before.
+//! A program handles its own exceptions and returns from them without the kernel, with every register but its own as before,
+//! and it gives up its slice and comes back. A test on the model interrupts it at each instruction between its marks.
 //@ expect: aegis_handler: 1000 overflows and 1000 misaligned loads handled, in 0 of them a register changed
 
 #![no_std]
@@ -9,9 +10,7 @@ exos_rt::program!(main);
 use core::arch::{global_asm, naked_asm};
 use exos_rt::abi::exception::{Code, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
-use exos_rt::{call, println, program};
-
-const ROUNDS: u32 = 1000;
+use exos_rt::{call, mark_begin, mark_end, println, program};
 
 // Handlers: a0 = EPC, a1 = BadVAddr, a2 = Cause. Each adds one to the counter of its code and skips the instruction. The one for
 // overflow causes a misaligned load of its own while it is at it: slots are by code, so that nests.
@@ -81,9 +80,12 @@ fn main() {
         assert!(former.is_some(), "the runtime's own handler");
         call::set_handler(Code::AddressLoad, Some(misaligned_handler as *const () as u32)).unwrap();
         let mut changed = 0;
-        for _ in 0..ROUNDS {
+        mark_begin!(1);
+        for _ in 0..program::number("rounds").unwrap_or(1000) {
             changed += u32::from(overflow() != 0);
+            call::yield_slice();
         }
+        mark_end!(1);
         let [overflows, misaligned] = (&raw const handled).read_volatile();
         println!(
             "{}: {overflows} overflows and {misaligned} misaligned loads handled, in {changed} of them a register changed",

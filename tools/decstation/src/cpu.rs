@@ -6,7 +6,7 @@
 use crate::cache::index_of;
 use crate::cp0::{Exception, NEVER, SR_CU0, SR_KUC};
 use crate::insn::{NOWHERE, Op};
-use crate::instruments::{Mark, Stall, Step};
+use crate::instruments::{Mark, Passage, Stall, Step};
 use crate::machine::{Machine, Stop};
 use crate::strict::Rule;
 
@@ -591,6 +591,10 @@ impl Machine {
                 profile.entry(before).or_default().cycles += cycles - began;
             }
             profile.entry(pc).or_default().count += 1;
+        }
+        if self.hooks.watched.contains(&pc) {
+            let passage = Passage { pc, instructions: self.cpu.instructions, cycles, stalls: self.counts.stalls };
+            self.hooks.passages.push(passage);
         }
         if self.hooks.tracer.is_none() {
             return;

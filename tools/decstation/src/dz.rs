@@ -156,7 +156,7 @@ impl Dz {
                 let start = self.lines[i].shifting_until;
                 self.send(i, start, byte);
             }
-            while !self.lines[i].incoming.is_empty() && self.lines[i].arrives_at <= now {
+            while !self.lines[i].incoming.is_empty() && self.lines[i].arrives_at <= now && !self.held_back() {
                 let Some(value) = self.lines[i].incoming.pop_front() else { break };
                 self.lines[i].arrives_at += time;
                 self.receive(i, value);
@@ -175,6 +175,11 @@ impl Dz {
                 .map(|step| (self.last + step) % LINES)
                 .find(|&line| self.tcr >> line & 1 != 0 && self.lines[line].holding.is_none());
         }
+    }
+
+    /// Without line speed the far end waits until what it has sent is read, or a pipe's content would be lost.
+    fn held_back(&self) -> bool {
+        self.instant && !self.silo.is_empty()
     }
 
     fn receive(&mut self, line: usize, value: u16) {
@@ -203,7 +208,7 @@ impl Dz {
     pub fn next_event(&self) -> u64 {
         let lines = self.lines.iter().map(|line| {
             let transmit = if line.holding.is_some() { line.shifting_until } else { u64::MAX };
-            let receive = if line.incoming.is_empty() { u64::MAX } else { line.arrives_at };
+            let receive = if line.incoming.is_empty() || self.held_back() { u64::MAX } else { line.arrives_at };
             transmit.min(receive)
         });
         lines.min().unwrap_or(u64::MAX)
@@ -311,6 +316,18 @@ mod tests {
         assert_eq!(dz.read(66 * CHARACTER, 8), 0);
         dz.type_character(70 * CHARACTER, 7);
         assert_eq!(dz.read(71 * CHARACTER, 8), RBUF_DVAL | RBUF_OERR | 0x307);
+    }
+
+    #[test]
+    fn without_delay_nothing_is_lost() {
+        let mut dz = Dz::new(HZ, true);
+        for i in 0..200 {
+            dz.type_character(0, i);
+        }
+        for i in 0..200 {
+            assert_eq!(dz.read(1, 8), RBUF_DVAL | 0x300 | i);
+        }
+        assert_eq!(dz.read(1, 8), 0);
     }
 
     #[test]

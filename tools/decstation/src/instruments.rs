@@ -1,6 +1,6 @@
 //! What can be seen of a run: counts, marks, traces and profiles. None of it changes what the machine does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why the CPU stood still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +147,19 @@ pub struct Executions {
     pub cycles: u64,
 }
 
+/// The guest came to a watched address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The address.
+    pub pc: u32,
+    /// Instructions executed before the one at this address.
+    pub instructions: u64,
+    /// Cycles before it was issued; its own fetch is among them.
+    pub cycles: u64,
+    /// Stall cycles until then.
+    pub stalls: StallCounts,
+}
+
 /// Where the trace goes.
 pub type Tracer = Box<dyn FnMut(&Step) + Send>;
 
@@ -158,13 +171,16 @@ pub type MarkSink = Box<dyn FnMut(&Mark) + Send>;
 pub(crate) struct Hooks {
     pub(crate) tracer: Option<Tracer>,
     pub(crate) profile: Option<HashMap<u32, Executions>>,
+    /// Addresses whose passages are recorded.
+    pub(crate) watched: HashSet<u32>,
+    pub(crate) passages: Vec<Passage>,
     /// The instruction being executed and the cycle in which it began.
     pub(crate) current: Option<(u32, u64)>,
 }
 
 impl Hooks {
     pub(crate) fn is_active(&self) -> bool {
-        self.tracer.is_some() || self.profile.is_some()
+        self.tracer.is_some() || self.profile.is_some() || !self.watched.is_empty()
     }
 }
 

@@ -32,7 +32,7 @@ pub mod write_buffer;
 
 pub use cp0::Exception;
 pub use image::ImageError;
-pub use instruments::{Counts, Executions, Injection, Mark, STALLS, Stall, StallCounts, Step};
+pub use instruments::{Counts, Executions, Injection, Mark, Passage, STALLS, Stall, StallCounts, Step};
 pub use machine::{Config, Limits, Machine, Stop};
 pub use profile::{PROFILES, Profile};
 pub use strict::{Rule, Violation};

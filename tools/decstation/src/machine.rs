@@ -4,10 +4,11 @@ use crate::cache::Caches;
 use crate::cp0::{CAUSE_IP, CAUSE_SOFTWARE, Cp0, Exception, SR_SWC};
 use crate::cpu::Cpu;
 use crate::image::{Image, ImageError};
-use crate::instruments::{Counts, Executions, Hooks, Injection, Mark, MarkSink, Stall, Tracer};
+use crate::instruments::{Counts, Executions, Hooks, Injection, Mark, MarkSink, Passage, Stall, Tracer};
 use crate::kn02::Kn02;
 use crate::memory::{self, NO_PAGE, Translations};
 use crate::profile::{DEC5000_200, Profile};
+use crate::prom;
 use crate::strict::{Rule, Violation};
 use crate::symbols::Symbols;
 use crate::tlb::{Tlb, TlbEntry};
@@ -81,11 +82,11 @@ pub enum Stop {
     Halted,
     /// The guest asked the PROM to reboot.
     Reboot,
-    /// The guest called a PROM function that the model does not have.
+    /// The guest called a PROM function that the model does not have, or took an exception into the PROM.
     PromMissing {
-        /// Its offset in the call vector.
+        /// Its offset in the call vector, or its address for what is not in the vector.
         offset: u32,
-        /// The return address.
+        /// The return address, or where the exception was.
         caller: u32,
     },
     /// The budget is used up.
@@ -104,6 +105,9 @@ impl fmt::Display for Stop {
         match self {
             Stop::Halted => f.write_str("halted"),
             Stop::Reboot => f.write_str("the guest asked for a reboot"),
+            Stop::PromMissing { offset: prom::REFILL_VECTOR | prom::GENERAL_VECTOR, caller } => {
+                write!(f, "an exception at {caller:08x} went to the PROM, because Status.BEV is set")
+            }
             Stop::PromMissing { offset, caller } => {
                 write!(
                     f,
@@ -276,7 +280,7 @@ impl Machine {
         stop
     }
 
-    /// Executes one instruction, or takes one interrupt.
+    /// Executes one instruction; an interrupt that is due is taken before it.
     pub fn step(&mut self) -> Option<Stop> {
         match self.run(Limits::instructions(1)) {
             Stop::Budget => None,
@@ -506,6 +510,16 @@ impl Machine {
         self.hooks.tracer = tracer;
     }
 
+    /// Records each time the guest comes to this virtual address, such as a symbol's, from the next run on.
+    pub fn watch(&mut self, address: u32) {
+        self.hooks.watched.insert(address);
+    }
+
+    /// The passages of watched addresses since the last call.
+    pub fn take_passages(&mut self) -> Vec<Passage> {
+        std::mem::take(&mut self.hooks.passages)
+    }
+
     /// Starts counting executions by virtual address: a profile, and coverage.
     pub fn start_profile(&mut self) {
         self.hooks.profile = Some(HashMap::new());
@@ -526,6 +540,7 @@ impl Machine {
         let pc = match stop {
             Stop::Strict(violation) => violation.pc,
             Stop::Stuck { pc } => *pc,
+            Stop::PromMissing { offset: prom::REFILL_VECTOR | prom::GENERAL_VECTOR, caller } => *caller,
             Stop::PromMissing { caller, .. } => caller.wrapping_sub(8),
             Stop::Budget => self.cpu.pc,
             Stop::Halted | Stop::Reboot => return stop.to_string(),

@@ -1,7 +1,8 @@
 //! `decstation IMAGE.elf`: runs an image on the model, with the console on standard input and output.
 //!
 //! Exit status: 0 the guest halted or rebooted; 1 the image or an argument is wrong; 2 wrong usage; 3 the budget ran out; 4 a
-//! strict-mode rule was broken; 5 the CPU was stuck or called a PROM function that is missing.
+//! strict-mode rule was broken; 5 the CPU was stuck, called a PROM function that is
+//! missing, or took an exception into the PROM.
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;

@@ -18,9 +18,12 @@ const VECTOR_WORDS: u32 = 150;
 const STRINGS: u32 = 0xbfc2_0000;
 /// What `gettcinfo` points to.
 const TC_INFO: u32 = 0xbfc2_c000;
+/// Where an exception goes while Status.BEV is set: the refill of kuseg, and everything else.
+pub(crate) const REFILL_VECTOR: u32 = 0xbfc0_0100;
+pub(crate) const GENERAL_VECTOR: u32 = 0xbfc0_0180;
 /// The oldest PROMs' jump table: one entry every eight bytes from the start of the ROM.
 const JUMP_TABLE: u32 = 0xbfc0_0000;
-const JUMP_TABLE_SIZE: u32 = 0x180;
+const JUMP_TABLE_SIZE: u32 = 0x188;
 
 /// `sp` at entry.
 pub const STACK: u32 = 0xa000_7f00;
@@ -229,6 +232,8 @@ impl Machine {
                 _ => return self.halt(Stop::Halted),
             },
             _ if entry >= JUMPS => match (entry - JUMPS) / 8 {
+                // The two exception vectors in the ROM.
+                32 | 48 => return self.halt(Stop::PromMissing { offset: pc, caller: self.cp0.epc }),
                 // reset, restart and reinit.
                 0 | 2 | 3 => return self.halt(Stop::Reboot),
                 // putchar

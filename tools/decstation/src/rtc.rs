@@ -77,7 +77,7 @@ impl Date {
         self.day = 1;
         self.month = self.month % 12 + 1;
         if self.month == 1 {
-            self.year = (self.year + 1) % 100;
+            self.year = self.year.wrapping_add(1) % 100;
         }
     }
 }

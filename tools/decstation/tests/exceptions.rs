@@ -198,6 +198,9 @@ fn bootstrap_vectors() {
     let (mut machine, _) = load(plain(), "li $8, 0x00400000; mtc0 $8, $12; nop; nop; lw $2, 0($0)");
     machine.run(Limits::instructions(5));
     assert_eq!(machine.pc(), 0xbfc0_0100);
+    // The PROM has nothing to do there but to stop.
+    let stop = machine.run(Limits::instructions(10));
+    assert_eq!(stop.to_string(), "an exception at 80030010 went to the PROM, because Status.BEV is set");
 }
 
 #[test]

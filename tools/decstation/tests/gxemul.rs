@@ -55,9 +55,13 @@ const PROGRAM: &str = "
 
 /// `address: word` lines of GXemul's instruction trace.
 fn gxemul_trace(image: &std::path::Path, limit: usize) -> Option<Vec<(u32, u32)>> {
+    // The file's name is an argument of the guest; the model says "kernel".
+    let directory = std::env::temp_dir().join(format!("decstation-gxemul-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).ok()?;
+    std::fs::copy(image, directory.join("kernel")).ok()?;
     let mut child = Command::new("gxemul")
-        .args(["-A", "-q", "-i", "-e", "3max", "-M", "16", "-o", ""])
-        .arg(image)
+        .args(["-A", "-q", "-i", "-e", "3max", "-M", "16", "-o", "", "kernel"])
+        .current_dir(&directory)
         // An open, silent pipe: at the end of input GXemul would hang.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -80,6 +84,7 @@ fn gxemul_trace(image: &std::path::Path, limit: usize) -> Option<Vec<(u32, u32)>
     }
     let _ = child.kill();
     let _ = child.wait();
+    let _ = std::fs::remove_dir_all(directory);
     Some(lines)
 }
 

@@ -46,6 +46,31 @@ fn the_trace_shows_slots_addresses_and_modes() {
     assert_eq!(again.cycles(), machine.cycles());
 }
 
+#[test]
+fn counts_between_two_symbols() {
+    let text = format!(
+        "la $8, 0x80040000; nop; from: lw $2, 0($8); li $9, 3; again: addiu $9, $9, -1; bne $9, $0, again; nop; to: {HALT}"
+    );
+    let (mut machine, program) = load(Config { timed: true, ..plain() }, &text);
+    for label in ["from", "to"] {
+        machine.watch(program.labels[label]);
+    }
+    machine.run(Limits::instructions(1000));
+    let passages = machine.take_passages();
+    assert_eq!(passages.len(), 2);
+    assert_eq!(passages[1].instructions - passages[0].instructions, 11);
+    let stalls = passages[1].stalls.since(&passages[0].stalls);
+    // One data miss, and one more line of code, which `from` does not share.
+    assert_eq!(stalls.get(decstation::Stall::DataMiss), 15);
+    assert_eq!(passages[1].cycles - passages[0].cycles, 11 + stalls.total());
+}
+
+#[test]
+fn a_machine_can_move_to_another_thread() {
+    fn can_move<T: Send>(_: &T) {}
+    can_move(&decstation::Machine::new(plain()));
+}
+
 /// The built command.
 fn decstation() -> Command {
     Command::new(env!("CARGO_BIN_EXE_decstation"))

@@ -87,6 +87,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn random_use_of_devices(uses in prop::collection::vec((0u32..5, 0u32..64, any::<u32>(), any::<u32>(), 0u64..100_000_000), 200)) {
+        let mut board = decstation::kn02::Kn02::new(25_000_000, false);
+        let mut now = 0;
+        for (device, register, value, mask, later) in uses {
+            now += later;
+            let address = [0x1fd0_0000, 0x1fd8_0000, 0x1fe0_0000, 0x1fe8_0000, 0x1ff0_0000][device as usize] + register * 4;
+            if value & 1 == 0 {
+                let _ = board.read(now, address);
+            } else {
+                let _ = board.write(now, address, value >> 1, mask);
+            }
+            if value & 0x70 == 0 {
+                board.dz.type_character(now, value as u8);
+            }
+            let event = board.advance(now);
+            prop_assert!(event > now, "an event that lies behind would be looked for at every instruction");
+            board.interrupts();
+        }
+    }
+}
+
 #[test]
 fn prom_calls_with_wild_arguments() {
     for offset in (0..0xb0u32).step_by(4).chain([0x254]) {

@@ -12,7 +12,9 @@ mod doctor;
 mod hazards;
 mod host_tests;
 mod image;
+mod interrupts;
 mod lint;
+mod lockstep;
 mod machine;
 mod paper;
 mod process;
@@ -22,6 +24,7 @@ mod setup;
 mod symbols;
 mod test;
 mod toolchain;
+mod trace;
 mod workspace;
 
 use std::process::ExitCode;
@@ -56,6 +59,10 @@ enum Command {
     Test(test::Arguments),
     /// Measure the paper's tables
     Bench(bench::Arguments),
+    /// Follow one execution of a measured operation, instruction by instruction
+    ///
+    /// It runs on the model. Each line has the cycles that the instruction took, stalls included.
+    Trace(trace::Arguments),
     /// Check formatting, lints and the guest's machine code
     Lint,
     /// Tell what is installed, in which version, and how to get what is missing
@@ -90,6 +97,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&workspace, arguments, cli.quiet)?,
         Command::Test(arguments) => return test::run(&workspace, arguments, cli.quiet),
         Command::Bench(arguments) => bench::run(&workspace, arguments, cli.quiet)?,
+        Command::Trace(arguments) => trace::run(&workspace, arguments, cli.quiet)?,
         Command::Lint => lint::run(&workspace, cli.quiet)?,
         Command::Doctor => doctor::run(&workspace)?,
         Command::Setup => setup::ensure_all(&workspace, &Need::all())?,

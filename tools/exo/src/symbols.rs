@@ -69,6 +69,13 @@ impl Symbols {
         result + rest
     }
 
+    /// The source file, the line in it and how the place is shown, of an address of the kernel or of a program.
+    pub fn source(&self, program: Option<&str>, address: u32) -> Option<(String, u32, String)> {
+        let program = program.and_then(|name| self.programs.get(name));
+        let files = program.map_or(&self.kernels[..], std::slice::from_ref);
+        files.iter().find_map(|file| file.contents()?.source(&self.root, address.into()))
+    }
+
     /// `FILE:LINE in FUNCTION` of an address of the kernel or else of a program.
     fn place(&self, program: Option<&File>, address: u32) -> Option<String> {
         let files = if address >= USER_END { &self.kernels[..] } else { std::slice::from_ref(program?) };
@@ -95,6 +102,14 @@ impl File {
 }
 
 impl Contents {
+    fn source(&self, root: &Path, address: u64) -> Option<(String, u32, String)> {
+        self.code.iter().find(|range| range.contains(&address))?;
+        let location = self.debug.find_location(address).ok()??;
+        let (file, line) = (location.file?, location.line?);
+        let shown = Path::new(shorten(file, root)).file_name()?.to_string_lossy().into_owned();
+        Some((file.to_owned(), line, format!("{shown}:{line}")))
+    }
+
     fn place(&self, root: &Path, address: u64) -> Option<String> {
         if !self.code.iter().any(|range| range.contains(&address)) {
             return None;

@@ -13,12 +13,12 @@ use crate::machine::{Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, host_tests};
+use crate::{bench, boot_tests, host_tests, interrupts, lockstep};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, aegis, bench, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, bench, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
@@ -86,8 +86,12 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(boot_tests::trials(&bench, machine, &suffix));
         trials.extend(bench::trials(&bench, machine, &suffix));
     }
+    if machines.contains(&Machine::Decstation) {
+        trials.push(interrupts::trial(&bench));
+    }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, Machine::ALL));
+        trials.extend(lockstep::trials(&bench));
     }
     Ok(trials)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aegis_abi::console::PC;
 use anyhow::{Context, Result};
-use decstation::{Config, Limits, Machine, Stop, Violation, profile};
+use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
 
 use super::{Clock, End, Job, Mark, Observer, Step, Watch};
 
@@ -17,6 +17,9 @@ use super::{Clock, End, Job, Mark, Observer, Step, Watch};
 const CHUNK: u64 = 1 << 18;
 /// Simulated time that the machine may take to halt once the verdict is known, in milliseconds.
 const GRACE: u64 = 1000;
+
+/// Cause.IP3: the clock's interrupt line.
+const CLOCK_LINE: u32 = 1 << 11;
 
 /// It comes with this program.
 pub fn version() -> String {
@@ -45,10 +48,18 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
     let profile = profile(job.clock);
     let hz = profile.hz;
-    let default = Config { profile, boot_args: job.arguments.to_owned(), ..Config::default() };
+    let default = Config {
+        profile,
+        boot_args: job.arguments.to_owned(),
+        instant_serial: job.instant_console,
+        ..Config::default()
+    };
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
     machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
 
+    if let Some(instruction) = job.interrupt_at {
+        machine.inject(instruction, Injection::Interrupt { lines: CLOCK_LINE });
+    }
     let steps = Arc::new(Mutex::new(Vec::new()));
     if job.watch == Watch::Instructions {
         let steps = Arc::clone(&steps);
@@ -87,7 +98,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
             Stop::Stuck { pc } => {
                 return Ok(End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}")));
             }
-            stop @ (Stop::Reboot | Stop::PromMissing { .. }) => return Ok(End::Broken(stop.to_string())),
+            stop => return Ok(End::Broken(stop.to_string())),
         }
     }
 }

@@ -11,7 +11,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::{Context, Result, ensure};
 
 use super::gxemul_trace::TraceReader;
@@ -105,11 +104,9 @@ impl Observer for Marker<'_> {
     }
 
     fn instruction(&mut self, step: Step) {
-        if step.word & !(END | ID_MASK) == WORD {
-            let immediate = step.word & (END | ID_MASK);
-            self.observer.mark(Mark { immediate, instructions: self.executed, cycles: None });
-        } else {
-            self.executed += 1;
+        match step.mark() {
+            Some(immediate) => self.observer.mark(Mark { immediate, instructions: self.executed, cycles: None }),
+            None => self.executed += 1,
         }
         if self.watch == Watch::Instructions {
             self.observer.instruction(step);

@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
+use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::Result;
 
 /// A machine.
@@ -62,6 +63,11 @@ pub struct Job<'a> {
     pub timeout: Duration,
     /// The clock, if the machine has one.
     pub clock: Clock,
+    /// Whether the console's line takes no time, as GXemul's.
+    pub instant_console: bool,
+    /// An interrupt that no device asked for comes before the instruction of this number, or as soon as the guest lets it through.
+    /// Only on the model.
+    pub interrupt_at: Option<u64>,
     /// What the observer is told.
     pub watch: Watch,
 }
@@ -69,7 +75,16 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// A run on the default clock with the default memory, of which only the console is watched.
     pub fn new(image: &'a Path, arguments: &'a str, timeout: Duration) -> Self {
-        Self { image, arguments, memory: None, timeout, clock: Clock::Dec5000_200, watch: Watch::Console }
+        Self {
+            image,
+            arguments,
+            memory: None,
+            timeout,
+            clock: Clock::Dec5000_200,
+            instant_console: false,
+            interrupt_at: None,
+            watch: Watch::Console,
+        }
     }
 }
 
@@ -95,6 +110,13 @@ pub struct Step {
     pub user: Option<bool>,
     /// Cycles passed before it, on a machine with a clock.
     pub cycles: Option<u64>,
+}
+
+impl Step {
+    /// The mark's immediate, if it is one.
+    pub fn mark(&self) -> Option<u32> {
+        (self.word & !(END | ID_MASK) == WORD).then_some(self.word & (END | ID_MASK))
+    }
 }
 
 /// Watches a run.

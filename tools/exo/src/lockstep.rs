@@ -1,0 +1,80 @@
+//! Two machines in lockstep: the same image executes the same instructions on the model and on GXemul, until time matters.
+//!
+//! What GXemul is known to do otherwise than the hardware, and what becomes of it here:
+//! - Interrupts come when the host's clock says so, and are only looked for now and then. So the comparison ends at the
+//!   first tick of the clock that either machine sees.
+//! - Its serial line takes no time; for this comparison the model's takes none either.
+//! - Its PROM always describes 480 MB of memory, so both machines get as much.
+//! - Its PROM's code is its own: what is executed there is not compared.
+//! - A load's delay slot sees the new value, user mode reaches coprocessor 0 and pages of the kernel. The model stops at
+//!   code that depends on the first, and none of ours does the second.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_abi::vm::USER_END;
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+
+use crate::machine::{Job, Machine, Observer, Step, Watch};
+use crate::test::Bench;
+
+/// Where the PROM's code begins.
+const PROM: u32 = 0xbfc0_0000;
+/// The vector of interrupts, among others.
+const VECTOR: u32 = 0x8000_0080;
+/// More than a boot takes to its first interrupt.
+const MOST: usize = 4_000_000;
+
+/// The instructions of a boot outside of the PROM, as far as they are wanted.
+#[derive(Default)]
+struct Path(Vec<(u32, u32)>);
+
+impl Observer for Path {
+    fn console(&mut self, _bytes: &[u8]) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn instruction(&mut self, Step { address, word, .. }: Step) {
+        if address < PROM && self.0.len() < MOST {
+            self.0.push((address, word));
+        }
+    }
+}
+
+/// A boot that is as a rule over before the clock ticks, and one that is not.
+pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let trial = |program: &'static str| {
+        let bench = Arc::clone(bench);
+        Trial::test(format!("model::in_lockstep_with_gxemul::{program}"), move || {
+            compare(&bench, program).map_err(|error| format!("{error:#}").into())
+        })
+    };
+    ["boot_hello", "aegis_witness"].map(trial).into()
+}
+
+fn compare(bench: &Bench, program: &str) -> Result<()> {
+    let image = bench.guest.write_image(&bench.workspace, &format!("lockstep-{program}"), &[program.to_owned()])?;
+    let job = Job::new(&image, program, Duration::from_secs(30));
+    let job = Job { memory: Some(480), instant_console: true, watch: Watch::Instructions, ..job };
+    let mut ours = Path::default();
+    Machine::Decstation.run(&job, &mut ours)?;
+    let mut theirs = Path::default();
+    Machine::Gxemul.run(&job, &mut theirs)?;
+
+    let same = ours.0.iter().zip(&theirs.0).take_while(|(one, other)| one == other).count();
+    // GXemul executes some more instructions after it was halted.
+    if same == ours.0.len() {
+        return Ok(());
+    }
+    let (our, their) = (ours.0.get(same).context("the model stopped")?, theirs.0.get(same).context("gxemul stopped")?);
+    let parted = format!(
+        "after {same} instructions the model is at {:08x} ({:08x}), gxemul at {:08x} ({:08x})",
+        our.0, our.1, their.0, their.1
+    );
+    ensure!(our.0 == VECTOR || their.0 == VECTOR, "{parted}, and that is not an interrupt");
+    let user = ours.0[..same].iter().filter(|(address, _)| *address < USER_END).count();
+    ensure!(user > 0, "{parted}: too early, for no program has run");
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! `trace`: one execution of an operation, instruction by instruction: what each costs and where it comes from.
+//!
+//! The model repeats to the cycle, so the program is run twice: once to find an execution that is worth showing (warm and
+//! undisturbed), once to follow it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use aegis_abi::mark::{END, ID_MASK};
+use aegis_abi::vm::USER_END;
+use anyhow::{Context, Result, ensure};
+use mips1::Instruction;
+
+use crate::build;
+use crate::console::Console;
+use crate::count::{Counter, Description, Summary};
+use crate::machine::{Clock, Job, Machine, Mark, Observer, Step, Watch};
+use crate::run::conclude;
+use crate::setup::{Need, ensure_all};
+use crate::symbols::Symbols;
+use crate::workspace::Workspace;
+
+/// What `trace` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The program, with its marks: a benchmark such as table4
+    #[arg(value_name = "PROGRAM")]
+    program: String,
+    /// The operation, by name; without one, those that the program marks are listed
+    #[arg(value_name = "OPERATION")]
+    operation: Option<String>,
+    /// Which execution to show, the first being 1; by default the last that took as many instructions as most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    nth: Option<u32>,
+    /// The clock and memory system
+    #[arg(long, value_enum, default_value_t = Clock::Dec5000)]
+    clock: Clock,
+}
+
+/// Prints the operations of a program, or follows one.
+pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
+    ensure_all(workspace, &[Need::Compiler])?;
+    let guest = build::build(workspace, quiet)?;
+    let words = [arguments.program.clone()];
+    let image = guest.write_image(workspace, &format!("trace-{}", build::program_name(&words[0])), &words)?;
+    let boot = build::boot_arguments(&words)?;
+    let symbols = guest.symbols(workspace);
+    let job = Job { clock: arguments.clock, watch: Watch::Marks, ..Job::new(&image, &boot, Duration::from_secs(60)) };
+
+    let mut survey = Survey { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
+    let end = Machine::Decstation.run(&job, &mut survey)?;
+    let run = conclude(survey.console, end, &job, &symbols);
+    run.judge()?;
+    let mut operations = Vec::new();
+    for line in &run.lines {
+        operations.extend(Description::parse(line)?);
+    }
+    ensure!(!operations.is_empty(), "{} marks nothing; the programs of `cargo exo bench` do", arguments.program);
+    let Some(operation) = &arguments.operation else {
+        operations.iter().for_each(|operation| println!("{:<20} {}", operation.op, operation.how));
+        return Ok(());
+    };
+    let names = || operations.iter().map(|operation| operation.op.as_str()).collect::<Vec<_>>().join(" ");
+    let found = operations.iter().find(|found| found.op == *operation);
+    let found = found.with_context(|| format!("no operation {operation:?}; there are {}", names()))?;
+    let windows = survey.counter.finish()?.remove(&found.id).unwrap_or_default();
+    let counts: Vec<_> = windows.iter().map(|window| window.instructions).collect();
+    let nth = match arguments.nth {
+        Some(nth) => nth as usize - 1,
+        None => {
+            let usual = Summary::of(&counts).with_context(|| format!("{operation} is never executed"))?.median;
+            counts.iter().rposition(|&count| count == usual).expect("the median is one of the counts")
+        }
+    };
+    let window = windows.get(nth).with_context(|| format!("{operation} is executed {} times", windows.len()))?;
+
+    let mut follow = Follow { id: found.id, nth, seen: 0, inside: false, steps: Vec::new(), end: None };
+    Machine::Decstation.run(&Job { watch: Watch::Instructions, ..job }, &mut follow)?;
+    let cycles = window.cycles.unwrap_or_default();
+    println!("{}: {}", found.op, found.how);
+    println!("execution {} of {}: {} instructions, {cycles} cycles", nth + 1, windows.len(), window.instructions);
+    println!();
+    print(&follow, &symbols, build::program_name(&arguments.program));
+    Ok(())
+}
+
+struct Survey<'a> {
+    console: Console<'a>,
+    counter: Counter,
+}
+
+impl Observer for Survey<'_> {
+    fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        self.console.take(bytes)
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.counter.mark(mark);
+    }
+}
+
+/// Keeps the instructions of one execution of an operation.
+struct Follow {
+    id: u32,
+    /// Which execution, the first being 0.
+    nth: usize,
+    /// Executions that have ended.
+    seen: usize,
+    inside: bool,
+    steps: Vec<Step>,
+    /// The cycle at which the last instruction was over.
+    end: Option<u64>,
+}
+
+impl Observer for Follow {
+    fn console(&mut self, _bytes: &[u8]) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn instruction(&mut self, step: Step) {
+        let mark = step.mark();
+        if mark == Some(self.id | END) {
+            if self.inside {
+                self.end = step.cycles;
+            }
+            self.seen += 1;
+            self.inside = false;
+        } else if mark == Some(self.id) {
+            self.inside = self.seen == self.nth && self.end.is_none();
+        } else if self.inside && mark.is_none_or(|mark| mark & ID_MASK == self.id) {
+            self.steps.push(step);
+        }
+    }
+}
+
+/// A line for each instruction: its cycles, its mode, its address, itself, and where it comes from.
+fn print(follow: &Follow, symbols: &Symbols, program: &str) {
+    let starts = follow.steps.iter().map(|step| step.cycles.unwrap_or_default());
+    let ends = starts.clone().skip(1).chain([follow.end.unwrap_or_default()]);
+    let mut sources = Sources::default();
+    println!("  cycles  mode    address   instruction                    source");
+    for (step, (start, end)) in follow.steps.iter().zip(starts.zip(ends)) {
+        let mode = if step.user == Some(true) { "user" } else { "kernel" };
+        let text = Instruction::decode(step.word).map(|instruction| instruction.at(step.address).to_string());
+        let text = text.unwrap_or_else(|| format!(".word {:#010x}", step.word));
+        let program = (step.address < USER_END).then_some(program);
+        let place = symbols.source(program, step.address);
+        let source = place.map_or(String::new(), |(file, line, shown)| {
+            let text = sources.line(&file, line).unwrap_or_default();
+            format!("{shown:<32} {text}")
+        });
+        println!("  {:>6}  {mode:<6}  {:08x}  {text:<30} {source}", end.saturating_sub(start), step.address);
+    }
+}
+
+/// Source files, read once.
+#[derive(Default)]
+struct Sources(HashMap<String, Vec<String>>);
+
+impl Sources {
+    fn line(&mut self, file: &str, line: u32) -> Option<&str> {
+        let read = || fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
+        let lines = self.0.entry(file.to_owned()).or_insert_with(read);
+        lines.get(line as usize - 1).map(String::as_str)
+    }
+}
