@@ -168,12 +168,6 @@ pub fn decode(word: u32) -> Insn {
     }
 }
 
-/// Whether the word is a branch or a jump, of any kind.
-pub fn is_branch(word: u32) -> bool {
-    use Op::*;
-    matches!(decode(word).op, Beq | Bne | Blez | Bgtz | Bltz | Bgez | Bltzal | Bgezal | J | Jal | Jr | Jalr | CopBranch)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

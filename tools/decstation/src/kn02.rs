@@ -99,6 +99,15 @@ impl Kn02 {
         }
     }
 
+    /// Whether reading this address can change an interrupt: the serial controller's RBUF and the clock's register C.
+    pub fn read_acts(pa: u32) -> bool {
+        match pa & 0xfff8_0000 {
+            DZ => pa & 0x18 == 8,
+            RTC => pa >> 2 & 63 == 12,
+            _ => false,
+        }
+    }
+
     /// Writes the bytes under `mask` of the device word that holds this address.
     pub fn write(&mut self, now: u64, pa: u32, value: u32, mask: u32) -> Result<(), Timeout> {
         match pa & 0xfff8_0000 {

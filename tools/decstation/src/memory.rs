@@ -4,6 +4,7 @@ use crate::cache::{CodeWord, DataWord, SUSPECT, Which, index_of, tag_of};
 use crate::cp0::{Access, Exception, Fault, Physical, SR_CM, SR_ISC, SR_SWC};
 use crate::insn::{Insn, Op, decode};
 use crate::instruments::Stall;
+use crate::kn02::Kn02;
 use crate::machine::Machine;
 use crate::prom;
 use crate::strict::Rule;
@@ -187,8 +188,9 @@ impl Machine {
             self.stall(Stall::ReadWait, wait);
             self.stall(Stall::UncachedRead, cycles.into());
         }
-        // Reading a device can change its interrupt.
-        self.attention();
+        if Kn02::read_acts(pa) {
+            self.attention();
+        }
         let now = self.cycles();
         match self.board.read(now, pa) {
             Ok(word) => Some(part(word, address, size)),
@@ -458,8 +460,9 @@ impl Machine {
         }
         if let Some(data) = self.board.rom_word(pa) {
             let insn = match prom::entry_at(pa) {
-                Some(entry) => Insn { op: Op::Prom, imm: entry, ..Insn::RESERVED },
-                None => decode(data),
+                // The host's side of the PROM is the kernel's alone, whoever the ROM is mapped for.
+                Some(entry) if !self.user_mode() => Insn { op: Op::Prom, imm: entry, ..Insn::RESERVED },
+                _ => decode(data),
             };
             return Some(CodeWord { tag: 0, data, insn });
         }

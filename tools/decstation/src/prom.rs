@@ -18,6 +18,8 @@ const VECTOR_WORDS: u32 = 150;
 const STRINGS: u32 = 0xbfc2_0000;
 /// What `gettcinfo` points to.
 const TC_INFO: u32 = 0xbfc2_c000;
+/// The bitmap of working memory, with the page size before it.
+const MEMORY_MAP: u32 = 0xbfc3_0000;
 /// Where an exception goes while Status.BEV is set: the refill of kuseg, and everything else.
 pub(crate) const REFILL_VECTOR: u32 = 0xbfc0_0100;
 pub(crate) const GENERAL_VECTOR: u32 = 0xbfc0_0180;
@@ -71,6 +73,11 @@ impl Machine {
             self.rom(TC_INFO + i as u32 * 4, value);
         }
 
+        self.rom(MEMORY_MAP, 4096);
+        for word in 0..(ram >> 20) * 8 {
+            self.rom(MEMORY_MAP + 4 + word * 4, !0);
+        }
+
         let mut environment: Vec<(String, String)> = [
             ("osconsole", "2"),
             ("console", "2"),
@@ -82,7 +89,7 @@ impl Machine {
         .map(|(name, value)| (name.to_string(), value.to_string()))
         .into();
         environment.push(("bitmaplen".into(), format!("0x{:x}", ram >> 15)));
-        environment.push(("bitmap".into(), format!("0x{:x}", 0xbfc3_0000_u32 + 4)));
+        environment.push(("bitmap".into(), format!("0x{:x}", MEMORY_MAP + 4)));
         environment.extend(self.config.environment.iter().cloned());
         let mut at = STRINGS;
         self.environment.clear();

@@ -284,6 +284,43 @@ fn the_console_by_interrupts() {
 }
 
 #[test]
+fn the_console_transmits_by_interrupts() {
+    let text = "
+        .org 0x80000080
+               lui $26, 0xbfe0; lbu $27, 0($16); nop; beq $27, $0, last; nop
+               sh $27, 0x18($26); b back; addiu $16, $16, 1
+        last:  sh $0, 0($26); li $17, 1
+        back:  mfc0 $26, $14; nop; jr $26; rfe
+        .org 0x80030000
+        start: la $16, text; li $17, 0; lui $8, 0xbfe0; li $9, 8; sh $9, 0x10($8)
+               lui $10, 0xbff0; lui $9, 0x0080; sw $9, 0($10)
+               li $9, 0x4020; sh $9, 0($8)                                    # TIE, MSE
+               li $8, 0x30000401; mtc0 $8, $12
+        wait:  beq $17, $0, wait; nop; b end; nop
+        text:  .word 0x6c6c6568, 0x0000006f
+        end:   nop";
+    let mut machine = run(strict(), text);
+    assert_eq!(machine.take_output(), "hello");
+    // Five characters leave; the first two go at once, into the shift and the holding register.
+    let character = 25_000_000 / 960;
+    assert!((4 * character..5 * character).contains(&machine.cycles()), "{}", machine.cycles());
+    assert_eq!(machine.counts().exceptions[0], 6);
+}
+
+#[test]
+fn the_prom_serves_the_kernel_only() {
+    // A user page mapped on the ROM: calling `halt` there returns through $ra like the ROM's own instruction.
+    let (machine, taken) = except(
+        plain(),
+        &format!(
+            "la $8, 0x00050000; mtc0 $8, $10; la $9, 0x1fc08600; mtc0 $9, $2; li $9, 0x100; mtc0 $9, $0; nop; tlbwi; {}",
+            user("li $25, 0x00050138; jalr $25; nop; here: syscall")
+        ),
+    );
+    assert_eq!((taken.code, machine.instructions() > 20), (8, true));
+}
+
+#[test]
 fn a_planted_bus_error() {
     let (mut machine, program) =
         load(plain(), &format!("{VECTORS}\n la $8, 0x80031000; sw $0, 0($8); lw $2, 0($8); nop; here: lw $2, 0($8)"));

@@ -27,9 +27,19 @@ struct File {
     contents: OnceCell<Option<Contents>>,
 }
 
+/// Where an instruction comes from.
+pub struct Origin {
+    /// Source file and line, if a compiler made it.
+    pub location: Option<(String, u32)>,
+    /// The function it is in, and how many bytes from its beginning.
+    pub function: Option<(String, usize)>,
+}
+
 struct Contents {
     /// The addresses of its code.
     code: Vec<std::ops::Range<u64>>,
+    /// The functions, by address.
+    functions: BTreeMap<u64, String>,
     debug: Loader,
 }
 
@@ -69,11 +79,11 @@ impl Symbols {
         result + rest
     }
 
-    /// The source file, the line in it and how the place is shown, of an address of the kernel or of a program.
-    pub fn source(&self, program: Option<&str>, address: u32) -> Option<(String, u32, String)> {
+    /// Where an instruction of the kernel or of a program comes from.
+    pub fn origin(&self, program: Option<&str>, address: u32) -> Option<Origin> {
         let program = program.and_then(|name| self.programs.get(name));
         let files = program.map_or(&self.kernels[..], std::slice::from_ref);
-        files.iter().find_map(|file| file.contents()?.source(&self.root, address.into()))
+        files.iter().find_map(|file| file.contents()?.origin(address.into()))
     }
 
     /// `FILE:LINE in FUNCTION` of an address of the kernel or else of a program.
@@ -95,19 +105,22 @@ impl File {
             let elf = image::parse(&bytes).ok()?;
             let code = elf.program_headers.iter().filter(|segment| segment.is_executable());
             let code = code.map(|segment| segment.p_vaddr..segment.p_vaddr + segment.p_memsz).collect();
-            Some(Contents { code, debug: Loader::new(&self.path).ok()? })
+            let functions = elf.syms.iter().filter(|symbol| symbol.is_function());
+            let functions = functions.filter_map(|symbol| Some((symbol.st_value, elf.strtab.get_at(symbol.st_name)?)));
+            let functions = functions.map(|(start, name)| (start, name.to_owned())).collect();
+            Some(Contents { code, functions, debug: Loader::new(&self.path).ok()? })
         };
         self.contents.get_or_init(read).as_ref()
     }
 }
 
 impl Contents {
-    fn source(&self, root: &Path, address: u64) -> Option<(String, u32, String)> {
+    fn origin(&self, address: u64) -> Option<Origin> {
         self.code.iter().find(|range| range.contains(&address))?;
-        let location = self.debug.find_location(address).ok()??;
-        let (file, line) = (location.file?, location.line?);
-        let shown = Path::new(shorten(file, root)).file_name()?.to_string_lossy().into_owned();
-        Some((file.to_owned(), line, format!("{shown}:{line}")))
+        let location = self.debug.find_location(address).ok().flatten();
+        let location = location.and_then(|location| Some((location.file?.to_owned(), location.line?)));
+        let function = self.functions.range(..=address).next_back();
+        Some(Origin { location, function: function.map(|(start, name)| (readable(name), (address - start) as usize)) })
     }
 
     fn place(&self, root: &Path, address: u64) -> Option<String> {
@@ -204,7 +217,7 @@ mod tests {
         let elf = goblin::elf::Elf::parse(&object).unwrap();
         let symbol = elf.syms.iter().find(|symbol| elf.strtab.get_at(symbol.st_name) == Some("exo_landmark")).unwrap();
         let whole = 0..u64::MAX;
-        let contents = Contents { code: vec![whole], debug };
+        let contents = Contents { code: vec![whole], functions: BTreeMap::new(), debug };
         let place = contents.place(Path::new("/"), symbol.st_value).unwrap();
         assert!(place.contains("src/symbols.rs:") && place.ends_with(" in exo_landmark"), "{place}");
     }

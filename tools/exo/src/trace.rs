@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK};
@@ -13,13 +14,14 @@ use aegis_abi::vm::USER_END;
 use anyhow::{Context, Result, ensure};
 use mips1::Instruction;
 
+use crate::assembly::Assembly;
 use crate::build;
 use crate::console::Console;
 use crate::count::{Counter, Description, Summary};
 use crate::machine::{Clock, Job, Machine, Mark, Observer, Step, Watch};
 use crate::run::conclude;
 use crate::setup::{Need, ensure_all};
-use crate::symbols::Symbols;
+use crate::symbols::{Origin, Symbols};
 use crate::workspace::Workspace;
 
 /// What `trace` is asked for.
@@ -82,7 +84,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     println!("{}: {}", found.op, found.how);
     println!("execution {} of {}: {} instructions, {cycles} cycles", nth + 1, windows.len(), window.instructions);
     println!();
-    print(&follow, &symbols, build::program_name(&arguments.program));
+    print(&follow, workspace, &symbols, build::program_name(&arguments.program));
     Ok(())
 }
 
@@ -136,33 +138,51 @@ impl Observer for Follow {
 }
 
 /// A line for each instruction: its cycles, its mode, its address, itself, and where it comes from.
-fn print(follow: &Follow, symbols: &Symbols, program: &str) {
+fn print(follow: &Follow, workspace: &Workspace, symbols: &Symbols, program: &str) {
     let starts = follow.steps.iter().map(|step| step.cycles.unwrap_or_default());
     let ends = starts.clone().skip(1).chain([follow.end.unwrap_or_default()]);
-    let mut sources = Sources::default();
+    let mut sources = Sources { assembly: Assembly::read(&workspace.root), files: HashMap::new() };
     println!("  cycles  mode    address   instruction                    source");
     for (step, (start, end)) in follow.steps.iter().zip(starts.zip(ends)) {
         let mode = if step.user == Some(true) { "user" } else { "kernel" };
         let text = Instruction::decode(step.word).map(|instruction| instruction.at(step.address).to_string());
         let text = text.unwrap_or_else(|| format!(".word {:#010x}", step.word));
         let program = (step.address < USER_END).then_some(program);
-        let place = symbols.source(program, step.address);
-        let source = place.map_or(String::new(), |(file, line, shown)| {
-            let text = sources.line(&file, line).unwrap_or_default();
-            format!("{shown:<32} {text}")
-        });
+        let source = symbols.origin(program, step.address).map(|origin| sources.show(&origin, &text));
+        let source = source.unwrap_or_default();
         println!("  {:>6}  {mode:<6}  {:08x}  {text:<30} {source}", end.saturating_sub(start), step.address);
     }
 }
 
 /// Source files, read once.
-#[derive(Default)]
-struct Sources(HashMap<String, Vec<String>>);
+struct Sources {
+    assembly: Assembly,
+    files: HashMap<String, Vec<String>>,
+}
 
 impl Sources {
-    fn line(&mut self, file: &str, line: u32) -> Option<&str> {
-        let read = || fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
-        let lines = self.0.entry(file.to_owned()).or_insert_with(read);
-        lines.get(line as usize - 1).map(String::as_str)
+    /// The place of an instruction and the source line there; for assembly that can't be followed, the function.
+    fn show(&mut self, origin: &Origin, instruction: &str) -> String {
+        if let Some((file, number)) = &origin.location {
+            let text = self.line(file, *number).unwrap_or_default().to_owned();
+            return place(Path::new(file), *number, &text);
+        }
+        let Some((function, offset)) = &origin.function else { return String::new() };
+        let mnemonic = instruction.split(' ').next().unwrap_or_default();
+        match self.assembly.line(function, offset / 4, mnemonic) {
+            Some(line) => place(&line.file, line.number, &line.text),
+            None => format!("{function}+{offset:#x}"),
+        }
     }
+
+    fn line(&mut self, file: &str, number: u32) -> Option<&str> {
+        let read = || fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
+        let lines = self.files.entry(file.to_owned()).or_insert_with(read);
+        lines.get((number as usize).checked_sub(1)?).map(String::as_str)
+    }
+}
+
+fn place(file: &Path, number: u32, text: &str) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("{:<18} {text}", format!("{name}:{number}"))
 }
