@@ -52,6 +52,8 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut ProgramHeader);
+
     fn good() -> ProgramHeader {
         ProgramHeader {
             abi_version: aegis_abi::VERSION,
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn refuses_each_bad_field() {
-        let bad: [(u32, fn(&mut ProgramHeader)); 14] = [
+        let bad: [(u32, Change); 14] = [
             (0x1_0000, |h| h.abi_version += 1),
             (0, |_| ()),
             (0x8000_0000, |_| ()),

@@ -81,6 +81,7 @@ pub fn halt() -> ! {
         halt(0, 0);
     }
     // An emulated machine may run on for a moment.
+    #[expect(clippy::empty_loop, reason = "there is nothing left to do")]
     loop {}
 }
 

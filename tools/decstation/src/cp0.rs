@@ -448,12 +448,17 @@ impl Machine {
 
     /// `rfe`: pops the stack of modes; effective with the next fetch.
     pub(crate) fn return_from_exception(&mut self, slot: bool, pc: u32) {
-        if !slot {
-            self.violation(Rule::Rfe, pc, || "rfe outside the delay slot of a jump".into());
+        if self.config.strict && !(slot && self.peek_word(self.cpu.last_branch).is_none_or(is_jr)) {
+            self.violation(Rule::Rfe, pc, || "rfe outside the delay slot of a jr".into());
         }
         self.check_status_written("rfe", pc);
         let status = self.cp0.status;
         self.cp0.status = status & !0xf | status >> 2 & 0xf;
         self.settle_status();
     }
+}
+
+/// Whether an instruction is `jr`.
+fn is_jr(word: u32) -> bool {
+    word & 0xfc00_003f == 8
 }

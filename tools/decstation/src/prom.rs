@@ -20,6 +20,8 @@ const STRINGS: u32 = 0xbfc2_0000;
 const TC_INFO: u32 = 0xbfc2_c000;
 /// The bitmap of working memory, with the page size before it.
 const MEMORY_MAP: u32 = 0xbfc3_0000;
+/// Bytes of the bitmap: a bit for each page of the 480 MB that the board can hold.
+const MEMORY_MAP_SIZE: u32 = 480 * 256 / 8;
 /// Where an exception goes while Status.BEV is set: the refill of kuseg, and everything else.
 pub(crate) const REFILL_VECTOR: u32 = 0xbfc0_0100;
 pub(crate) const GENERAL_VECTOR: u32 = 0xbfc0_0180;
@@ -31,8 +33,8 @@ const JUMP_TABLE_SIZE: u32 = 0x188;
 pub const STACK: u32 = 0xa000_7f00;
 /// `argv`.
 const ARGV: u32 = 0xa000_7f80;
-/// The strings that `argv` points to; the PROM's own data ends below 64 KB.
-const ARGUMENTS: u32 = 0xa000_e000;
+/// The strings that `argv` points to; the last, the boot arguments, may be long.
+const ARGUMENTS: [u32; 3] = [ARGV + 0x10, ARGV + 0x70, ARGV + 0xe0];
 /// Status at entry: coprocessors 0 and 1 usable, interrupts off, vectors in RAM.
 const STATUS: u32 = 0x3000_0000;
 /// What `getsysid` answers: R3000, 5000/200, PROM version 3.0.
@@ -104,12 +106,10 @@ impl Machine {
         if !self.config.boot_args.is_empty() {
             strings.push(self.config.boot_args.clone());
         }
-        let mut at = ARGUMENTS;
-        for (i, string) in strings.iter().enumerate() {
-            self.poke_word(ARGV + i as u32 * 4, at);
-            for byte in string.bytes().chain([0]) {
+        for (i, (string, start)) in strings.iter().zip(ARGUMENTS).enumerate() {
+            self.poke_word(ARGV + i as u32 * 4, start);
+            for (at, byte) in (start..).zip(string.bytes().chain([0])) {
                 self.poke_byte(at, byte);
-                at += 1;
             }
         }
         self.poke_word(ARGV + strings.len() as u32 * 4, 0);
@@ -312,11 +312,11 @@ impl Machine {
     /// Fills in the guest's memory bitmap: page size, then one bit for each page that works. Returns the bitmap's bytes.
     fn getbitmap(&mut self, to: u32) -> u32 {
         self.poke_word(to, 4096);
-        let bytes = self.ram.len() as u32 * 4 / 4096 / 8;
-        for i in 0..bytes {
-            self.poke_byte(to.wrapping_add(4 + i), 0xff);
+        let present = self.ram.len() as u32 * 4 / 4096 / 8;
+        for i in 0..MEMORY_MAP_SIZE {
+            self.poke_byte(to.wrapping_add(4 + i), if i < present { 0xff } else { 0 });
         }
-        bytes
+        MEMORY_MAP_SIZE
     }
 
     /// Invalidates both caches for a range of addresses.

@@ -20,7 +20,7 @@ pub enum Rule {
     Cp0ReadOnly,
     /// A branch or jump in a branch delay slot.
     JumpInSlot,
-    /// `rfe` anywhere but in the delay slot of a jump.
+    /// `rfe` anywhere but in the delay slot of a `jr`.
     Rfe,
     /// `jalr` whose two registers are the same: it can't be restarted.
     JalrSameRegister,

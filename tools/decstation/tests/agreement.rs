@@ -14,7 +14,7 @@ const SETUP: &str = "
 ";
 
 /// What can stand in a line, none of which traps: $8 points to memory, $9 to $11 suit EntryHi, Index and Status.
-const LINES: [&str; 34] = [
+const LINES: [&str; 35] = [
     "nop",
     "nop",
     "addu $2, $2, $3",
@@ -48,6 +48,7 @@ const LINES: [&str; 34] = [
     "mtc0 $0, $13",
     "b 1f; nop; 1f: nop",
     "rfe",
+    "b 1f; rfe; 1f: nop",
     "bc0f 1f; addiu $4, $4, 1; 1f: nop",
 ];
 

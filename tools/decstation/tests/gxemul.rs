@@ -6,7 +6,6 @@
 //! - interrupts are taken late, the clock follows the host, Random moves with each `tlbwr` only
 //! - user mode reaches recently used kernel pages and coprocessor 0; `jr` to an odd address raises nothing
 //! - stores reach the instruction cache at once, isolated caches are small, absent memory reads as zero
-//! - the PROM's memory bitmap is longer than memory
 //! - MIPS II instructions are executed, and `addi` never overflows
 //!
 //! With `DECSTATION_IMAGE=kernel.elf` the test runs that image instead and says how far the two agree.

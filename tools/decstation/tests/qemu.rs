@@ -83,21 +83,30 @@ impl Generator {
         self.i(0x0d, register, register, value);
     }
 
+    /// An immediate: one in two from where mistakes hide.
+    fn immediate(&mut self) -> u32 {
+        const EDGES: [u32; 12] = [0, 0, 1, 2, 31, 32, 0x7fff, 0x8000, 0xff, 0x100, !0, !1];
+        let n = self.random.next();
+        if n & 1 == 0 { n >> 8 } else { EDGES[n as usize / 2 % EDGES.len()] }
+    }
+
     /// An instruction that may stand anywhere.
     fn simple(&mut self) {
         let (s, t, d) = (self.source(), self.source(), self.register());
         let n = self.random.next();
-        match self.random.below(20) {
+        let immediate = self.immediate();
+        match self.random.below(24) {
             0 => self.r(0x21, s, t, d, 0),
             1 => self.r(0x23, s, t, d, 0),
             2 => self.r(0x24 + n % 4, s, t, d, 0),
             3 => self.r(0x2a + n % 2, s, t, d, 0),
             4 => self.r([0, 2, 3][n as usize % 3], 0, t, d, n >> 8 & 31),
             5 => self.r([4, 6, 7][n as usize % 3], s, t, d, 0),
-            6 => self.i(0x09, s, d, n),
-            7 => self.i(0x0a + n % 2, s, d, n >> 3),
-            8 => self.i(0x0c + n % 3, s, d, n >> 3),
-            9 => self.i(0x0f, 0, d, n),
+            6 => self.i(0x09, s, d, immediate),
+            7 | 8 => self.i(0x0a + n % 2, s, d, immediate),
+            9 => self.i(0x0c + n % 3, s, d, immediate),
+            14 | 15 => self.i(0x09, 0, d, immediate),
+            16 => self.i(0x0f, 0, d, n),
             10 => self.i(0x2b, 28, t, n & (SCRATCH_WORDS * 4 - 4) & 0x7ffc),
             11 => self.i(0x29, 28, t, n & (SCRATCH_WORDS * 4 - 2) & 0x7ffe),
             12 => self.i(0x28, 28, t, n & (SCRATCH_WORDS * 4 - 1) & 0x7fff),

@@ -76,11 +76,8 @@ pub fn compile(workspace: &Workspace, quiet: bool) -> Result<Guest> {
     ensure_all(workspace, &[Need::Compiler])?;
     let toolchain = Toolchain::find(workspace)?;
     let mut cargo = toolchain.build_command(workspace);
-    cargo.arg("--target-dir").arg(workspace.guest_target()).arg("--bins");
-    PACKAGES.iter().for_each(|(package, _)| {
-        cargo.args(["--package", package]);
-    });
-    let artifacts = run_cargo(cargo, &Progress::new(quiet))?;
+    add_packages(&mut cargo, workspace);
+    let artifacts = run_cargo(cargo, &Progress::new(quiet), &[])?;
 
     let mut guest = Guest { toolchain, kernel: PathBuf::new(), loader: PathBuf::new(), programs: BTreeMap::new() };
     for artifact in artifacts {
@@ -100,6 +97,22 @@ pub fn compile(workspace: &Workspace, quiet: bool) -> Result<Guest> {
         ensure!(file.is_file(), "the build made no {what}");
     }
     Ok(guest)
+}
+
+/// Adds to a cargo command what of the workspace runs on the machine.
+fn add_packages(cargo: &mut Command, workspace: &Workspace) {
+    cargo.arg("--target-dir").arg(workspace.guest_target()).arg("--bins");
+    for (package, _) in PACKAGES {
+        cargo.args(["--package", package]);
+    }
+}
+
+/// Runs clippy over everything that runs on the machine, and over the libraries it is made of.
+pub fn clippy(workspace: &Workspace, quiet: bool) -> Result<()> {
+    let mut cargo = Toolchain::find(workspace)?.clippy_command(workspace)?;
+    add_packages(&mut cargo, workspace);
+    cargo.args(["--lib", "--package", "exos-rt"]);
+    run_cargo(cargo, &Progress::new(quiet), &["--", "--deny", "warnings"]).map(drop)
 }
 
 impl Guest {
@@ -217,14 +230,16 @@ impl Artifact {
     }
 }
 
-/// Runs cargo, which builds something, and gives the files that it made. Its diagnostics go to standard error.
-pub fn run_cargo(mut cargo: Command, progress: &Progress) -> Result<Vec<Artifact>> {
+/// Runs cargo, which builds something, and gives the files that it made. Its diagnostics go to standard error. `last` is added
+/// behind all other arguments.
+pub fn run_cargo(mut cargo: Command, progress: &Progress, last: &[&str]) -> Result<Vec<Artifact>> {
     let name = show(&cargo);
     cargo.arg("--message-format").arg(if progress.is_visible() {
         "json-diagnostic-rendered-ansi,json-render-diagnostics"
     } else {
         "json-render-diagnostics"
     });
+    cargo.args(last);
     let mut child = cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub fn trials(workspace: &Workspace, quiet: bool) -> Result<Vec<Trial>> {
     let mut build = host_cargo();
     build.current_dir(&workspace.root).args(["test", "--no-run"]);
-    let artifacts = run_cargo(build, &Progress::new(quiet))?;
+    let artifacts = run_cargo(build, &Progress::new(quiet), &[])?;
     let mut trials = Vec::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.profile.test) {
         let Some(program) = &artifact.executable else { continue };

@@ -6,12 +6,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::build;
 use crate::process::{host_cargo, show};
+use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
 
 /// Runs every check, then fails if one of them failed.
 pub fn run(workspace: &Workspace, quiet: bool) -> Result<()> {
     let checks: [&[&str]; 2] =
         [&["fmt", "--all", "--check"], &["clippy", "--quiet", "--all-targets", "--", "--deny", "warnings"]];
+    ensure_all(workspace, &[Need::Compiler, Need::Clippy])?;
     let mut failed = Vec::new();
     for check in checks {
         let mut cargo = host_cargo();
@@ -20,6 +22,9 @@ pub fn run(workspace: &Workspace, quiet: bool) -> Result<()> {
         if !status.success() {
             failed.push(format!("cargo {}", check[0]));
         }
+    }
+    if let Err(error) = build::clippy(workspace, quiet) {
+        failed.push(format!("clippy on the guest ({error:#})"));
     }
     // A build ends with a check of what it made.
     if let Err(error) = build::build(workspace, quiet) {

@@ -14,6 +14,8 @@ use crate::workspace::Workspace;
 pub enum Need {
     /// A compiler for the guest.
     Compiler,
+    /// Clippy for the guest, which only `lint` needs.
+    Clippy,
     /// The programs that a machine consists of.
     Machine(Machine),
 }
@@ -21,13 +23,14 @@ pub enum Need {
 impl Need {
     /// All that any job needs.
     pub fn all() -> Vec<Self> {
-        [Self::Compiler].into_iter().chain(Machine::ALL.into_iter().map(Self::Machine)).collect()
+        [Self::Compiler, Self::Clippy].into_iter().chain(Machine::ALL.into_iter().map(Self::Machine)).collect()
     }
 
     /// What it is, for a person.
     pub fn name(self) -> String {
         match self {
             Self::Compiler => "guest compiler".to_owned(),
+            Self::Clippy => "guest clippy".to_owned(),
             Self::Machine(machine) => format!("machine {machine}"),
         }
     }
@@ -36,6 +39,7 @@ impl Need {
     pub fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Compiler => &toolchain::DEBIAN_PACKAGES,
+            Self::Clippy => &toolchain::DEBIAN_CLIPPY,
             Self::Machine(machine) => machine.packages(),
         }
     }
@@ -44,6 +48,10 @@ impl Need {
     pub fn check(self, workspace: &Workspace) -> Result<String> {
         match self {
             Self::Compiler => Ok(Toolchain::find(workspace)?.version),
+            Self::Clippy => {
+                Toolchain::find(workspace)?.clippy_command(workspace)?;
+                Ok("beside the compiler".to_owned())
+            }
             Self::Machine(machine) => machine.version(),
         }
     }

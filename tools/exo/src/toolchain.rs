@@ -17,6 +17,9 @@ use crate::workspace::Workspace;
 /// Debian's packages that together are a guest compiler.
 pub const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 
+/// Debian's package that has clippy for it.
+pub const DEBIAN_CLIPPY: [&str; 1] = ["rust-web-clippy"];
+
 /// Chooses a toolchain by a part of its name, where the first usable one is not the right one.
 pub const CHOICE: &str = "EXO_TOOLCHAIN";
 
@@ -25,8 +28,8 @@ pub const CHOICE: &str = "EXO_TOOLCHAIN";
 pub struct Toolchain {
     /// Its compiler's version and LLVM's, in one line.
     pub version: String,
-    rustc: PathBuf,
-    cargo: PathBuf,
+    /// Where its programs are.
+    bin: PathBuf,
     /// The linker, if it is not the one that the target file names.
     linker: Option<&'static str>,
 }
@@ -59,12 +62,30 @@ impl Toolchain {
 
     /// A cargo command that builds with this toolchain for the R3000; the packages and the target directory are to be added.
     pub fn build_command(&self, workspace: &Workspace) -> Command {
-        let mut cargo = command(&self.cargo);
-        cargo.current_dir(&workspace.root).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", &self.rustc);
+        self.cargo_command(workspace, "build")
+    }
+
+    /// The same for clippy; an error if this toolchain has none.
+    pub fn clippy_command(&self, workspace: &Workspace) -> Result<Command> {
+        let driver = self.bin.join("clippy-driver");
+        if !driver.is_file() {
+            bail!("{} is not there", driver.display());
+        }
+        // Cargo looks for its subcommands in the path, where another toolchain's may come first.
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths([self.bin.clone()].into_iter().chain(env::split_paths(&path)))?;
+        let mut clippy = self.cargo_command(workspace, "clippy");
+        clippy.env("PATH", path);
+        Ok(clippy)
+    }
+
+    fn cargo_command(&self, workspace: &Workspace, job: &str) -> Command {
+        let mut cargo = command(self.bin.join("cargo"));
+        cargo.current_dir(&workspace.root).env("RUSTC_BOOTSTRAP", "1").env("RUSTC", self.bin.join("rustc"));
         if let Some(linker) = self.linker {
             cargo.env("CARGO_TARGET_MIPS_R3000_LINKER", linker);
         }
-        cargo.args(["build", "--profile", "guest", "--target"]).arg(workspace.target_file());
+        cargo.args([job, "--profile", "guest", "--target"]).arg(workspace.target_file());
         cargo.args(BUILD_FLAGS);
         cargo
     }
@@ -123,7 +144,7 @@ fn probe(workspace: &Workspace, root: &Path, linkers: &[&'static str]) -> Result
         match output(&mut compile) {
             Ok(_) => {
                 let linker = (*linker != "rust-lld").then_some(*linker);
-                return Ok(Toolchain { version, rustc, cargo, linker });
+                return Ok(Toolchain { version, bin: root.join("bin"), linker });
             }
             Err(_) if which(linker).is_none() && linkers.len() > 1 => {
                 error = Some(anyhow::anyhow!("{version} has no linker: none of {} is there", linkers.join(", ")));
