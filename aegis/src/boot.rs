@@ -54,8 +54,7 @@ unsafe extern "C" fn _start() -> ! {
 /// Sets everything up and runs the first slice.
 unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     // Until the vectors and records are in place a fault would go nowhere, so that comes first.
-    cp0::clear_context();
-    cp0::tlb_clear();
+    cp0::initialise();
     clear_software_tlb();
     // SAFETY: the kernel is starting.
     let own = unsafe { entry::kernel_record() };

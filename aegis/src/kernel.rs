@@ -1,7 +1,7 @@
 //! The kernel's state, and what it does when a program is interrupted, misses a page, or ends.
 
 use crate::arch::cp0::{self, EntryLo};
-use crate::arch::layout::{Frame, Record, STLB_DISTANCE, STLB_INDEX_MASK};
+use crate::arch::layout::{Frame, Record, STLB_INDEX_MASK};
 use crate::boot::enter_environment;
 use crate::console::{Console, text};
 use crate::machine::Machine;
@@ -45,16 +45,11 @@ impl Kernel {
     pub fn software_tlb_miss(&mut self, record: &mut Record) -> bool {
         let address = cp0::bad_vaddr();
         if let Some(page) = record.mappings.page(address) {
-            let dirty = if page.writable { EntryLo::DIRTY } else { EntryLo::empty() };
-            let entry_lo = EntryLo::from_bits_retain(page.frame) | EntryLo::VALID | dirty;
+            let entry_lo = EntryLo::page(page.frame, page.writable);
             let tag = (record.stlb ^ (address >> 12 << 2 & STLB_INDEX_MASK)) as *mut u32;
             // SAFETY: `stlb` is the table's address, exclusive-or'ed with bits of the mask: so is `tag`. The mapping is one that
             // the environment was given, and it was missed: the TLB does not hold it.
-            unsafe {
-                tag.write_volatile(cp0::entry_hi());
-                tag.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
-                cp0::tlb_write_random(entry_lo);
-            }
+            unsafe { cp0::tlb_enter(tag, entry_lo) };
             return true;
         }
         // Its handler, if that is what could not be fetched, would miss again and again, each time before the first

@@ -80,6 +80,8 @@ pub struct BootInfo {
 
 /// A DECstation 5000/200 (KN02).
 pub const MACHINE_KN02: u32 = 1;
+/// A Malta board with a MIPS32 processor.
+pub const MACHINE_MALTA: u32 = 2;
 
 /// A range of physical memory and what is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,5 +1,6 @@
 //! Coprocessor 0: the registers that tell about exceptions, and the TLB. Names are the R3000 manual's.
 
+use super::layout::STLB_DISTANCE;
 use core::arch::asm;
 
 bitflags::bitflags! {
@@ -64,6 +65,14 @@ bitflags::bitflags! {
     }
 }
 
+impl EntryLo {
+    /// A cached page in the frame at the physical address `frame`.
+    pub fn page(frame: u32, writable: bool) -> Self {
+        let dirty = if writable { Self::DIRTY } else { Self::empty() };
+        Self::from_bits_retain(frame) | Self::VALID | dirty
+    }
+}
+
 /// How far the context id (PID) is shifted left in EntryHi.
 pub const CONTEXT_ID_SHIFT: u32 = 6;
 
@@ -106,20 +115,25 @@ pub fn entry_hi() -> u32 {
     read!(10)
 }
 
-/// Writes a random TLB entry for what EntryHi names.
+/// Enters the page that was missed last: into the software TLB, where `tag` is its entry's tag, and into the TLB.
 ///
 /// # Safety
-/// EntryHi names a page and context id that the TLB does not hold (two entries for one page shut an R3000 down), and the
-/// context's owner may use `entry_lo`'s frame in the way that it allows.
-pub unsafe fn tlb_write_random(entry_lo: EntryLo) {
+/// `tag` is the tag of the software TLB's entry for the page and context id that EntryHi names, the TLB does not hold these (two entries
+/// for one page shut an R3000 down), and the context's owner may use `entry_lo`'s frame in the way that it allows.
+pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
     // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is. One instruction must separate mtc0 from tlbwr.
     unsafe {
+        tag.write_volatile(entry_hi());
+        tag.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
         asm!(".set noreorder", ".set noat", "mtc0 {0}, $2", "nop", "tlbwr", in(reg) entry_lo.bits(), options(nostack, preserves_flags));
     }
 }
 
-/// Invalidates the whole TLB: each entry stands for a page of kseg0, which is never looked up, one page an entry.
-pub fn tlb_clear() {
+/// Sets Context's PTEBase to 0, which the refill handler relies on, and invalidates the whole TLB: each entry stands for a page of
+/// kseg0, which is never looked up, one page an entry.
+pub fn initialise() {
+    // SAFETY: only the refill handler reads it.
+    unsafe { asm!("mtc0 $zero, $4", options(nostack, preserves_flags)) }
     for index in 0..64_u32 {
         // SAFETY: the kernel itself uses no mapped address, and no program runs yet. An instruction stands between each mtc0 and tlbwi.
         unsafe {
@@ -137,10 +151,4 @@ pub fn tlb_clear() {
             );
         }
     }
-}
-
-/// Sets Context's PTEBase to 0, which the refill handler relies on.
-pub fn clear_context() {
-    // SAFETY: only the refill handler reads it.
-    unsafe { asm!("mtc0 $zero, $4", options(nostack, preserves_flags)) }
 }

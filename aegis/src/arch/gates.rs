@@ -4,6 +4,7 @@
 //! environment, `$v0` the gate's address and free; the arguments are in `$a0` to `$a3`. Everything else is the program's.
 
 use super::layout::{KERNEL_PAGES_HIGH, global, offset};
+use super::ways::{from_rust_to_program, into_rust, to_program};
 use crate::call;
 use aegis_abi::call as number;
 use core::arch::global_asm;
@@ -24,7 +25,7 @@ global_asm!(
     "  .endr",
     ".endm",
     "",
-    // A call with a stack: a function in Rust, extern "C" fn(a0, a1, a2, a3, record) -> result. 12 instructions beside it.
+    // A call with a stack: a function in Rust, extern "C" fn(a0, a1, a2, a3, record) -> result. 12 instructions beside it on an R3000.
     // While it runs the kernel's own record is current, so that no fault in it can reach a program. k0 and k1 live through it.
     ".macro stack_gate function",
     "    lui   $t0, {pages}",
@@ -32,13 +33,13 @@ global_asm!(
     "    sw    $ra, {ra}($t0)",
     "    sw    $t0, {current}($t0)",
     "    sw    $k1, {record}($t0)",             // the fifth argument
+    into_rust!(),
     "    jal   \\function",
     "     addiu $sp, $t0, -{stack}",            // the stack is empty whenever a call is made
     "    sw    $k1, {current} + {stack}($sp)",
     "    lw    $ra, {ra} + {stack}($sp)",
     "    lw    $sp, {sp} + {stack}($sp)",
-    "    jr    $k0",
-    "     .word 0x42000010",                    // rfe
+    from_rust_to_program!(),
     "    .balign {gate_bytes}",
     ".endm",
     "",
@@ -49,8 +50,7 @@ global_asm!(
     "",
     "    .org {SELF}",
     "    lw    $v0, {id}($k1)",                 // read by the program, two instructions on
-    "    jr    $k0",
-    "     .word 0x42000010",                    // rfe
+    to_program!(),
     "    .balign {gate_bytes}",
     "",
     "    .org {NULL}",
@@ -77,8 +77,7 @@ global_asm!(
     ".type no_such_call, @function",
     "no_such_call:",
     "    addiu $v0, $zero, {NO_SUCH_CALL}",
-    "    jr    $k0",
-    "     .word 0x42000010",                    // rfe
+    to_program!(),
     ".size no_such_call, . - no_such_call",
     pages = const KERNEL_PAGES_HIGH,
     current = const global::CURRENT,

@@ -74,6 +74,9 @@ pub mod global {
     /// The caller's `$sp` and `$ra` during a call with a stack.
     pub const SP: u32 = 0x0f08;
     pub const RA: u32 = 0x0f0c;
+    /// MIPS32: three registers that the path of a TLB miss borrows.
+    #[cfg(feature = "malta")]
+    pub const BORROWED: u32 = 0x0ff0;
 }
 
 /// Offsets in a [`Record`] and, with [`SAVE_DISTANCE`], in the save page beside it.

@@ -1,4 +1,4 @@
-//! The R3000: all assembly, all of coprocessor 0, and the layouts that both sides of the assembly know.
+//! The processor: all assembly, all of coprocessor 0, and the layouts that both sides of the assembly know.
 //!
 //! - [`layout`]: fixed addresses, and the kernel's record of an environment with its offsets
 //! - `vectors`: TLB refill, exception dispatch, the demultiplexing of system calls (the hot paths)
@@ -7,21 +7,30 @@
 //! - [`enter`](mod@enter): from the kernel into a program
 //! - [`entry`]: the Rust side of those joins
 //! - [`cp0`]: registers of coprocessor 0 and the TLB
+//! - `ways`: how assembly calls Rust and returns to programs
 //!
-//! The kernel runs with interrupts off from the vector to `rfe`, in kseg0, on one stack. It takes no exception of its own:
+//! There are two processors: the R3000, and MIPS32, which takes exceptions and maps pages in another way. What differs is in modules of the
+//! same names, those of MIPS32 in the directory `mips32`; the feature `malta` chooses them. The rest is the same source.
+//!
+//! The kernel runs with interrupts off from the vector to `rfe` (`eret` on MIPS32), in kseg0, on one stack. It takes no exception of its own:
 //! one that occurs all the same is a bug, is recognised by the record that is current then, the kernel's own, and ends in a
 //! panic.
 //!
 //! `$k0` and `$k1` are never used by compiled code, so in the kernel they keep their values across calls to Rust; the paths
 //! below rely on it.
 
+#[cfg_attr(feature = "malta", path = "mips32/cp0.rs")]
 pub mod cp0;
+#[cfg_attr(feature = "malta", path = "mips32/enter.rs")]
 pub mod enter;
 pub mod entry;
 mod gates;
 pub mod layout;
 mod trap;
+#[cfg_attr(feature = "malta", path = "mips32/vectors.rs")]
 mod vectors;
+#[cfg_attr(feature = "malta", path = "mips32/ways.rs")]
+mod ways;
 
 /// What goes into a handler table for interrupts.
 pub fn interrupt_address() -> u32 {

@@ -5,6 +5,7 @@
 
 use super::entry;
 use super::layout::{FaultFrame, Frame, KERNEL_PAGES_HIGH, global, offset};
+use super::ways::{FROM_USER, from_rust_to_dispatch, from_rust_to_program, into_rust};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -12,8 +13,6 @@ use core::mem::offset_of;
 const FRAME: i32 = size_of::<Frame>() as i32;
 /// The frame, and below it room for four register arguments.
 const STACK: i32 = FRAME + 16 + (FRAME % 8);
-/// Status.KUp: whether the exception came from user mode.
-const FROM_USER: u32 = 8;
 
 /// Offset of a field of [`Frame`] from the top of the stack.
 macro_rules! in_frame {
@@ -57,6 +56,7 @@ global_asm!(
     "    sw    $t3, {record}($k1)",
     "    sw    $k1, {current}($k1)",
     "    addiu $a0, $k1, -{frame}",
+    into_rust!(),
     "    jal   \\function",
     "     addiu $sp, $k1, -{stack}",
     ".endm",
@@ -106,10 +106,9 @@ global_asm!(
     "    beq   $k0, $zero, 1f",
     "     lw   $k0, {epc}($k1)",
     "    nop",                         // delay of the load
-    "    jr    $k0",
-    "     .word 0x42000010",           // rfe
-    "1:  j     general",               // as if the vector had been the other; EPC, Cause and BadVAddr are as they were
-    "     nop",
+    from_rust_to_program!(),
+    "1:",
+    from_rust_to_dispatch!(),
     ".size software_tlb_miss, . - software_tlb_miss",
     "",
     // From general: an interrupt. k1 = record - 0x20, a0 and a2 in the slots of code 0 and unchanged.
@@ -121,8 +120,7 @@ global_asm!(
     "    restore_frame",
     "    lw    $k0, {epc}($k1)",       // where Rust wants the program to go on
     "    nop",                         // delay of the load
-    "    jr    $k0",
-    "     .word 0x42000010",           // rfe
+    from_rust_to_program!(),
     ".size interrupt, . - interrupt",
     "",
     // From general: an exception of a program that it has no handler for. Never returns, so nothing is saved but its name.

@@ -1,8 +1,15 @@
-//! The machine: its devices, and how physical memory is reached. One module for each machine, with the same interface.
+//! The machine: its devices, and how physical memory is reached. One module for each machine, with the same
+//! interface; the feature `malta` chooses the other than the DECstation.
 
+#[cfg(not(feature = "malta"))]
 mod decstation;
+#[cfg(feature = "malta")]
+mod malta;
 
+#[cfg(not(feature = "malta"))]
 pub use decstation::{Machine, Raw, stop, user_status};
+#[cfg(feature = "malta")]
+pub use malta::{Machine, Raw, stop, user_status};
 
 use aegis_core::mappings::Piece;
 

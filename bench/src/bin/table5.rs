@@ -3,6 +3,7 @@
 //! Counted is from the instruction that fails, itself included, to the first instruction of the program's handler. The way
 //! back, which takes no kernel, is counted by itself. Timed is the whole: the failing instruction, dispatch, a handler of three instructions
 //! that skips it, the way back. The paper does not say what its loop contains.
+//@ except-hazard: fpu it is one of the causes that are measured, and never executed
 
 #![no_std]
 #![no_main]
@@ -106,7 +107,8 @@ cause!(
     ["lui $t0, 0x7fff"],
     "add $t2, $t0, $t0"
 );
-cause!(coproc, coprocs, coproc_marked, coproc_plain, COPROC, Coprocessor, [], "mtc2 $zero, $0");
+// `mtc1 $zero, $f0`: of the three coprocessors the one whose absence every machine reports as such.
+cause!(coproc, coprocs, coproc_marked, coproc_plain, COPROC, Coprocessor, [], ".word 0x44800000");
 // The first page of the text is read-only.
 cause!(prot, prots, prot_marked, prot_plain, PROT, Modified, ["lui $t1, 1"], "sw $zero, 0($t1)");
 
@@ -129,7 +131,7 @@ fn main() {
             Code::Overflow,
             [overflow, overflows, overflow_marked, overflow_plain],
         ),
-        (COPROC, "coproc", "a use of coprocessor 2", Code::Coprocessor, [coproc, coprocs, coproc_marked, coproc_plain]),
+        (COPROC, "coproc", "a use of coprocessor 1", Code::Coprocessor, [coproc, coprocs, coproc_marked, coproc_plain]),
         (PROT, "prot", "a store to a read-only page", Code::Modified, [prot, prots, prot_marked, prot_plain]),
     ];
     for (id, op, what, ..) in causes {

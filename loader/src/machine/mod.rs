@@ -1,14 +1,19 @@
-//! The loader on a DECstation: from the PROM to the kernel.
+//! The loader on the machine: from the PROM to the kernel.
+//!
+//! What differs from one machine to the other is in `entry` and `prom`: the DECstation's here, a Malta's in the directory `malta`. The
+//! feature `malta` chooses them.
 
 mod console;
+#[cfg_attr(feature = "malta", path = "malta/entry.rs")]
 mod entry;
 mod physical;
+#[cfg_attr(feature = "malta", path = "malta/prom.rs")]
 mod prom;
 
 use core::fmt;
 use core::panic::PanicInfo;
 
-use aegis_abi::boot::{ArchiveHeader, BootInfo, COMMAND_LINE_BYTES, MACHINE_KN02, MEMORY_KERNEL, MEMORY_PROGRAM};
+use aegis_abi::boot::{ArchiveHeader, BootInfo, COMMAND_LINE_BYTES, MEMORY_KERNEL, MEMORY_PROGRAM};
 use aegis_abi::console::{LOADER_ERROR, VERDICT_FAIL};
 use aegis_loader::arguments;
 use aegis_loader::memory::{Extent, VECTORS_END};
@@ -17,23 +22,17 @@ use heapless::String;
 
 use console::say;
 
-/// The argument from which on the PROM's arguments are the user's: before it stand "boot" and the name of the image.
-const FIRST_ARGUMENT: usize = 2;
-/// What the PROM says of a DECstation 5000/200, in bits 23 to 16 of its system id.
-const SYSTEM_KN02: u32 = 2;
-
 /// Where the assembly of [`entry`] goes on, with what the PROM passed. It has a stack, and the statics have their
 /// values.
 #[unsafe(no_mangle)]
 extern "C" fn loader_main(argument_count: usize, argument_vector: u32) -> ! {
-    let system = prom::system_id();
-    if system >> 16 & 0xff != SYSTEM_KN02 {
-        refuse(format_args!("this machine is not a DECstation 5000/200 (system id {system:#010x})"));
+    if let Err(other) = prom::check_machine() {
+        refuse(format_args!("{other}"));
     }
     let Some(memory) = prom::memory() else { refuse(format_args!("{}", Refusal::Memory)) };
     let mut line = String::<COMMAND_LINE_BYTES>::new();
-    for index in FIRST_ARGUMENT..argument_count {
-        let separated = index == FIRST_ARGUMENT || line.push(' ').is_ok();
+    for index in prom::FIRST_ARGUMENT..argument_count {
+        let separated = index == prom::FIRST_ARGUMENT || line.push(' ').is_ok();
         if !separated || prom::argument(argument_vector, index, &mut line).is_none() {
             refuse(format_args!("{}", arguments::Error::TooLong));
         }
@@ -47,7 +46,7 @@ extern "C" fn loader_main(argument_count: usize, argument_vector: u32) -> ! {
     let archive_start = archive_start + size_of::<ArchiveHeader>() as u32;
     let loader = Extent { start: physical::loader_start(), end: archive_start + archive.len() as u32 };
     let inputs = Inputs {
-        machine: MACHINE_KN02,
+        machine: prom::MACHINE,
         prom: prom::call_vector(),
         memory: &memory,
         loader,
@@ -73,9 +72,6 @@ extern "C" fn loader_main(argument_count: usize, argument_vector: u32) -> ! {
 }
 
 /// Makes instructions that were written as data visible to the processor.
-///
-/// The R3000's data cache writes through, so memory is right once the write buffer is empty; only the instruction
-/// cache may hold what stood there before.
 fn make_coherent(info: &BootInfo) {
     prom::drain_write_buffer();
     prom::clear_cache(0, VECTORS_END);

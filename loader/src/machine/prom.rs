@@ -3,12 +3,21 @@
 //! They are found through a vector of addresses that the PROM passes, follow the o32 calling convention and run on the
 //! caller's stack.
 
+use core::fmt;
 use core::mem::{MaybeUninit, transmute};
 use core::slice;
 
+use aegis_abi::boot::MACHINE_KN02;
 use aegis_abi::vm::PAGE_BYTES;
 use aegis_loader::memory::{self, Extents, KSEG0, KSEG0_END};
 use heapless::String;
+
+/// Which machine this loader is for.
+pub const MACHINE: u32 = MACHINE_KN02;
+/// The argument from which on the PROM's arguments are the user's: before it stand "boot" and the name of the image.
+pub const FIRST_ARGUMENT: usize = 2;
+/// What the PROM says of a DECstation 5000/200, in bits 23 to 16 of its system id.
+const SYSTEM_KN02: u32 = 2;
 
 // Where in the vector each function's address is.
 const PRINTF: u32 = 0x30;
@@ -45,16 +54,27 @@ pub fn print(text: &[u8]) {
     }
 }
 
-/// What machine this is.
-pub fn system_id() -> u32 {
-    // SAFETY: this is `int getsysid(void)`, which has no effect.
-    unsafe {
-        let getsysid: unsafe extern "C" fn() -> u32 = transmute(function(GETSYSID));
-        getsysid()
+/// Another machine than this loader is for: what the PROM says it is.
+pub struct OtherMachine(u32);
+
+impl fmt::Display for OtherMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this machine is not a DECstation 5000/200 (system id {:#010x})", self.0)
     }
 }
 
-/// Waits until everything that was written is in memory.
+/// Whether this is the machine that this loader is for.
+pub fn check_machine() -> Result<(), OtherMachine> {
+    // SAFETY: this is `int getsysid(void)`, which has no effect.
+    let system = unsafe {
+        let getsysid: unsafe extern "C" fn() -> u32 = transmute(function(GETSYSID));
+        getsysid()
+    };
+    if system >> 16 & 0xff == SYSTEM_KN02 { Ok(()) } else { Err(OtherMachine(system)) }
+}
+
+/// Waits until everything that was written is in memory: the R3000's data cache writes through, so memory is right once the
+/// write buffer is empty. Only the instruction cache may hold what stood there before.
 pub fn drain_write_buffer() {
     // SAFETY: this is `void wbflush(void)`, which only waits.
     unsafe {

@@ -131,7 +131,7 @@ struct OnClock {
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     let machine = arguments.machine;
     ensure_all(workspace, &[Need::Compiler, Need::Machine(machine)])?;
-    let guest = build::build(workspace, quiet)?;
+    let guest = build::build(workspace, &[machine], quiet)?;
     let programs = choose(&guest, &arguments.tables)?;
     let paper = Paper::read()?;
     let clocks = match (machine.has_clock(), arguments.clock) {
@@ -197,7 +197,7 @@ fn measure(
     timeout: Duration,
 ) -> Result<Vec<Measured>> {
     let clocks = if machine.has_clock() { clocks } else { &[Clock::Dec5000_200] };
-    let image = guest.write_image(workspace, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
+    let image = guest.write_image(workspace, machine, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
     let mut measured: Vec<Measured> = Vec::new();
     for &clock in clocks {
         let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
@@ -235,7 +235,7 @@ fn measure_once(workspace: &Workspace, guest: &Guest, machine: Machine, job: &Jo
         }
     }
     let program = job.arguments;
-    let symbols = guest.symbols(workspace);
+    let symbols = guest.symbols(workspace, machine);
     let mut watch = Watching { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
     let end = machine.run(job, &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);

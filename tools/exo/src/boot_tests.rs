@@ -151,7 +151,7 @@ pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> 
 
 /// Boots a loader that does nothing, for ever.
 fn boot_silent(bench: &Bench, machine: Machine) -> Result<()> {
-    let mut loader = read(&bench.guest.loader)?;
+    let mut loader = read(&bench.guest.system(machine).loader)?;
     let elf = image::parse(&loader)?;
     let holds_entry = |header: &&ProgramHeader| header.vm_range().contains(&(elf.entry as usize));
     let header = elf.program_headers.iter().find(holds_entry).context("the loader's entry is nowhere")?;
@@ -160,12 +160,12 @@ fn boot_silent(bench: &Bench, machine: Machine) -> Result<()> {
     loader[at..at + 8].copy_from_slice(&0x1000_ffff_u64.to_le_bytes());
     let image = build::write(&bench.workspace, &format!("{machine}-silent"), &loader)?;
     let job = Job::new(&image, "", Duration::from_secs(1));
-    let run = boot_and_watch(machine, &job, &bench.guest.symbols(&bench.workspace), |_| {})?;
+    let run = boot_and_watch(machine, &job, &bench.guest.symbols(&bench.workspace, machine), |_| {})?;
     let error = run.judge().err().context("it came to a verdict")?.to_string();
     // The model sees that no interrupt can end this.
     let expected = match machine {
         Machine::Decstation => "it loops on itself with interrupts off",
-        Machine::Gxemul => "no verdict within 1 s, so it was stopped; its last line is nothing",
+        Machine::Gxemul | Machine::Malta => "no verdict within 1 s, so it was stopped; its last line is nothing",
     };
     ensure!(error.contains(expected), "{error}");
     Ok(())
@@ -181,7 +181,7 @@ fn boot(
     let make = || -> Result<_> {
         let nothing: fn(&mut Vec<u8>) = |_| {};
         let mut parts = Parts {
-            files: bench.guest.archive_files(&[PROGRAM.to_owned()])?,
+            files: bench.guest.archive_files(machine, &[PROGRAM.to_owned()])?,
             arguments: PROGRAM.to_owned(),
             memory: None,
             damage_archive: nothing,
@@ -192,7 +192,7 @@ fn boot(
         (parts.damage_archive)(&mut archive);
         let mut segment = image::segment(&archive)?;
         (parts.damage_segment)(&mut segment);
-        let image = image::image(&read(&bench.guest.loader)?, &segment)?;
+        let image = image::image(&read(&bench.guest.system(machine).loader)?, &segment)?;
         Ok((build::write(&bench.workspace, &format!("{machine}-refused-{name}"), &image)?, parts))
     };
     let (image, parts) = make().map_err(|error| format!("{error:#}"))?;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::hazards;
 use crate::image;
+use crate::machine::Machine;
 use crate::process::show;
 use crate::progress::Progress;
 use crate::setup::{Need, ensure_all};
@@ -41,16 +42,32 @@ const PACKAGES: [(&str, Kind); 4] = [
     ("aegis-bench", Kind::Benchmark),
 ];
 
+/// A kind of machine that kernel and loader are built for. Programs are the same on all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Board {
+    /// A DECstation with an R3000.
+    Decstation,
+    /// A Malta with a MIPS32 processor.
+    Malta,
+}
+
 /// What a build made.
 pub struct Guest {
     /// The compiler it was built with.
     pub toolchain: Toolchain,
+    /// Kernel and loader for each board that it was built for.
+    pub systems: BTreeMap<Board, System>,
+    /// The programs, by name.
+    pub programs: BTreeMap<String, Program>,
+}
+
+/// What of the guest depends on the board.
+#[derive(Clone, Debug, Default)]
+pub struct System {
     /// The kernel's ELF file.
     pub kernel: PathBuf,
     /// The loader's ELF file.
     pub loader: PathBuf,
-    /// The programs, by name.
-    pub programs: BTreeMap<String, Program>,
 }
 
 /// A program that runs on Aegis.
@@ -64,62 +81,95 @@ pub struct Program {
     pub source: PathBuf,
 }
 
-/// Builds everything that runs on the machine, having made sure that there is a compiler, and checks it for hazards.
-pub fn build(workspace: &Workspace, quiet: bool) -> Result<Guest> {
-    let guest = compile(workspace, quiet)?;
+/// Builds everything that runs on these machines, having made sure that there is a compiler, and checks it for hazards.
+pub fn build(workspace: &Workspace, machines: &[Machine], quiet: bool) -> Result<Guest> {
+    let guest = compile(workspace, machines, quiet)?;
     hazards::check(workspace, &guest)?;
     Ok(guest)
 }
 
-/// Builds everything that runs on the machine, having made sure that there is a compiler.
-pub fn compile(workspace: &Workspace, quiet: bool) -> Result<Guest> {
+/// Builds everything that runs on these machines, having made sure that there is a compiler.
+pub fn compile(workspace: &Workspace, machines: &[Machine], quiet: bool) -> Result<Guest> {
     ensure_all(workspace, &[Need::Compiler])?;
     let toolchain = Toolchain::find(workspace)?;
-    let mut cargo = toolchain.build_command(workspace);
-    add_packages(&mut cargo, workspace);
-    let artifacts = run_cargo(cargo, &Progress::new(quiet), &[])?;
-
-    let mut guest = Guest { toolchain, kernel: PathBuf::new(), loader: PathBuf::new(), programs: BTreeMap::new() };
-    for artifact in artifacts {
-        let kind = PACKAGES.iter().find(|(package, _)| *package == artifact.package()).map(|(_, kind)| *kind);
-        let (Some(kind), Some(file)) = (kind, artifact.executable) else { continue };
-        match kind {
-            Kind::Kernel => guest.kernel = file,
-            Kind::Loader => guest.loader = file,
-            Kind::Test | Kind::Benchmark => {
-                let name = artifact.target.name;
-                ensure!(name.len() < NAME_BYTES, "the program name {name} is longer than {} bytes", NAME_BYTES - 1);
-                guest.programs.insert(name, Program { kind, file, source: artifact.target.src_path });
-            }
-        }
-    }
-    for (file, what) in [(&guest.kernel, "kernel"), (&guest.loader, "loader")] {
-        ensure!(file.is_file(), "the build made no {what}");
+    let mut guest = Guest { toolchain, systems: BTreeMap::new(), programs: BTreeMap::new() };
+    // Programs are built with the DECstation's system.
+    guest.build(workspace, Board::Decstation, quiet)?;
+    if machines.iter().any(|machine| machine.board() == Board::Malta) {
+        guest.build(workspace, Board::Malta, quiet)?;
     }
     Ok(guest)
 }
 
-/// Adds to a cargo command what of the workspace runs on the machine.
-fn add_packages(cargo: &mut Command, workspace: &Workspace) {
-    cargo.arg("--target-dir").arg(workspace.guest_target()).arg("--bins");
-    for (package, _) in PACKAGES {
-        cargo.args(["--package", package]);
+/// Adds to a cargo command what of the workspace runs on a board. Each board has a directory of its own, since cargo gives kernels
+/// that differ in their features the same name.
+fn add_packages(cargo: &mut Command, workspace: &Workspace, board: Board) {
+    cargo.arg("--bins").arg("--target-dir");
+    match board {
+        Board::Decstation => cargo.arg(workspace.guest_target()),
+        Board::Malta => cargo.arg(workspace.guest_target().join("malta")).args(["--features", MALTA_FEATURES]),
+    };
+    for (package, kind) in PACKAGES {
+        if board == Board::Decstation || matches!(kind, Kind::Kernel | Kind::Loader) {
+            cargo.args(["--package", package]);
+        }
     }
 }
 
-/// Runs clippy over everything that runs on the machine, and over the libraries it is made of.
+/// What makes kernel and loader a Malta's.
+const MALTA_FEATURES: &str = "aegis/malta,aegis-loader/malta";
+
+/// Runs clippy over everything that runs on the machines, and over the libraries it is made of.
 pub fn clippy(workspace: &Workspace, quiet: bool) -> Result<()> {
-    let mut cargo = Toolchain::find(workspace)?.clippy_command(workspace)?;
-    add_packages(&mut cargo, workspace);
-    cargo.args(["--lib", "--package", "exos-rt"]);
-    run_cargo(cargo, &Progress::new(quiet), &["--", "--deny", "warnings"]).map(drop)
+    for board in [Board::Decstation, Board::Malta] {
+        let mut cargo = Toolchain::find(workspace)?.clippy_command(workspace)?;
+        add_packages(&mut cargo, workspace, board);
+        if board == Board::Decstation {
+            cargo.args(["--lib", "--package", "exos-rt"]);
+        }
+        run_cargo(cargo, &Progress::new(quiet), &["--", "--deny", "warnings"])?;
+    }
+    Ok(())
 }
 
 impl Guest {
+    /// Builds what runs on a board.
+    fn build(&mut self, workspace: &Workspace, board: Board, quiet: bool) -> Result<()> {
+        let mut cargo = self.toolchain.build_command(workspace);
+        add_packages(&mut cargo, workspace, board);
+        let artifacts = run_cargo(cargo, &Progress::new(quiet), &[])?;
+
+        let mut system = System::default();
+        for artifact in artifacts {
+            let kind = PACKAGES.iter().find(|(package, _)| *package == artifact.package()).map(|(_, kind)| *kind);
+            let (Some(kind), Some(file)) = (kind, artifact.executable) else { continue };
+            match kind {
+                Kind::Kernel => system.kernel = file,
+                Kind::Loader => system.loader = file,
+                Kind::Test | Kind::Benchmark => {
+                    let name = artifact.target.name;
+                    ensure!(name.len() < NAME_BYTES, "the program name {name} is longer than {} bytes", NAME_BYTES - 1);
+                    self.programs.insert(name, Program { kind, file, source: artifact.target.src_path });
+                }
+            }
+        }
+        for (file, what) in [(&system.kernel, "kernel"), (&system.loader, "loader")] {
+            ensure!(file.is_file(), "the build made no {what}");
+        }
+        self.systems.insert(board, system);
+        Ok(())
+    }
+
+    /// Kernel and loader for a machine.
+    pub fn system(&self, machine: Machine) -> &System {
+        &self.systems[&machine.board()]
+    }
+
     /// What turns addresses into source lines.
-    pub fn symbols(&self, workspace: &Workspace) -> Symbols {
+    pub fn symbols(&self, workspace: &Workspace, machine: Machine) -> Symbols {
+        let System { kernel, loader } = self.system(machine);
         let programs = self.programs.iter().map(|(name, program)| (name.as_str(), program.file.as_path()));
-        Symbols::new(&workspace.root, [self.kernel.as_path(), self.loader.as_path()], programs)
+        Symbols::new(&workspace.root, [kernel.as_path(), loader.as_path()], programs)
     }
 
     /// The program of that name.
@@ -133,7 +183,7 @@ impl Guest {
     }
 
     /// The boot archive's files for what `words` start: the kernel and each program once.
-    pub fn archive_files(&self, words: &[String]) -> Result<Vec<image::ArchiveFile>> {
+    pub fn archive_files(&self, machine: Machine, words: &[String]) -> Result<Vec<image::ArchiveFile>> {
         let mut programs: Vec<image::ArchiveFile> = Vec::new();
         for word in words {
             let name = program_name(word);
@@ -141,13 +191,19 @@ impl Guest {
                 programs.push((name.to_owned(), read(&self.program(name)?.file)?));
             }
         }
-        image::archive_files(&read(&self.kernel)?, &programs)
+        image::archive_files(&read(&self.system(machine).kernel)?, &programs)
     }
 
-    /// Writes the image that holds what `words` start, under a name of its own.
-    pub fn write_image(&self, workspace: &Workspace, name: &str, words: &[String]) -> Result<PathBuf> {
-        let segment = image::segment(&image::archive(&self.archive_files(words)?)?)?;
-        write(workspace, name, &image::image(&read(&self.loader)?, &segment)?)
+    /// Writes the image that holds what `words` start on a machine, under a name of its own.
+    pub fn write_image(
+        &self,
+        workspace: &Workspace,
+        machine: Machine,
+        name: &str,
+        words: &[String],
+    ) -> Result<PathBuf> {
+        let segment = image::segment(&image::archive(&self.archive_files(machine, words)?)?)?;
+        write(workspace, name, &image::image(&read(&self.system(machine).loader)?, &segment)?)
     }
 }
 

@@ -7,6 +7,7 @@
 //! //@ forbid: TEXT            no console line may contain TEXT
 //! //@ timeout: SECONDS        wall-clock time, default 20
 //! //@ ignore-machine: M WHY   not to be run on machine M
+//! //@ except-hazard: RULE WHY the hazard checker does not apply RULE to it; benchmark programs may have this one, too
 //! //@ helper                  no test by itself; other tests start it
 //! ```
 //!
@@ -16,7 +17,8 @@
 use std::time::Duration;
 
 use aegis_abi::console::{KERNEL_PANIC, LOADER_ERROR};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use hazard::Rule;
 
 use crate::console::Verdict;
 use crate::machine::Machine;
@@ -98,6 +100,7 @@ impl Test {
                 let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
                 self.timeout = Duration::from_secs(seconds.context("a time-out is 1 to 3600 seconds")?);
             }
+            "except-hazard" => drop(excepted_rule(value)?),
             "ignore-machine" => {
                 let (machine, reason) = value.split_once(' ').unwrap_or((value, ""));
                 let known = Machine::ALL.into_iter().find(|known| known.name() == machine);
@@ -145,6 +148,18 @@ impl Test {
         ensure!(wanted == got, "the guest's verdict is {got}, expected {wanted}");
         Ok(())
     }
+}
+
+/// The rules that the hazard checker is not to apply to a program with this source.
+pub fn excepted_rules(source: &str) -> Result<Vec<Rule>> {
+    let values = source.lines().filter_map(|line| line.trim().strip_prefix("//@ except-hazard:"));
+    values.map(|value| excepted_rule(value.trim())).collect()
+}
+
+fn excepted_rule(value: &str) -> Result<Rule> {
+    let (name, reason) = value.split_once(' ').unwrap_or((value, ""));
+    ensure!(!reason.trim().is_empty(), "why is the rule {name} not to be applied?");
+    name.parse().map_err(|error| anyhow!("{name:?}: {error}"))
 }
 
 impl Expected {
@@ -235,10 +250,19 @@ mod tests {
                 "tests/one.rs:1: several lines end with the comment `// line: x`",
             ),
             ("//@ ignore-machine: vax too old", "tests/one.rs:1: there is no machine \"vax\""),
+            ("//@ except-hazard: fpu", "tests/one.rs:1: why is the rule fpu not to be applied?"),
+            ("//@ except-hazard: gpu none", "tests/one.rs:1: \"gpu\": there is no such rule"),
             ("//@ ignore-machine: gxemul", "tests/one.rs:1: why is gxemul to be ignored?"),
         ] {
             assert_eq!(format!("{:#}", test(source).unwrap_err()), message);
         }
+    }
+
+    #[test]
+    fn hazards_are_excepted() {
+        let source = "//! Text.\n//@ except-hazard: fpu so\n//@ except-hazard: privileged so\n";
+        assert_eq!(excepted_rules(source).unwrap(), [Rule::Fpu, Rule::Privileged]);
+        assert!(test(source).unwrap().is_some());
     }
 
     #[test]

@@ -1,24 +1,30 @@
 //! The proof that the guest's machine code has no pipeline hazards: the checker `hazard`, run over every file of a build.
 
+use std::fs;
 use std::path::Path;
 
 use aegis_abi::program::{NOTE_TYPE, ProgramHeader};
 use anyhow::{Context, Result, ensure};
 use hazard::Options;
 
-use crate::build::{Guest, read};
+use crate::build::{Board, Guest, read};
+use crate::directives::excepted_rules;
 use crate::image;
 use crate::workspace::Workspace;
 
 /// Checks every file; prints what is found and fails if anything is.
 pub fn check(workspace: &Workspace, guest: &Guest) -> Result<()> {
     let mut count = 0;
-    let mut check = |path: &Path, is_program: bool| -> Result<()> {
+    let mut check = |path: &Path, what: What| -> Result<()> {
         let name = workspace.show(path).display();
         let file = read(path)?;
-        let options = match is_program {
-            true => Options { user: true, restartable: restartable(&file)?, ..Options::default() },
-            false => Options::default(),
+        let options = match what {
+            What::Program(source) => {
+                let source = fs::read_to_string(source).with_context(|| format!("cannot read {}", source.display()))?;
+                let except = excepted_rules(&source)?;
+                Options { user: true, restartable: restartable(&file)?, except, ..Options::default() }
+            }
+            What::Supervisor(board) => Options { mips32_kernel: board == Board::Malta, ..Options::default() },
         };
         let report = hazard::check_elf(&file, &options)?;
         if !report.findings.is_empty() {
@@ -27,14 +33,25 @@ pub fn check(workspace: &Workspace, guest: &Guest) -> Result<()> {
         }
         Ok(())
     };
-    let supervisor = [&guest.kernel, &guest.loader].map(|path| (path, false));
-    let programs = guest.programs.values().map(|program| (&program.file, true));
-    for (path, is_program) in supervisor.into_iter().chain(programs) {
-        check(path, is_program)
-            .with_context(|| format!("cannot check {} for hazards", workspace.show(path).display()))?;
+    let supervisor = guest
+        .systems
+        .iter()
+        .flat_map(|(board, system)| [&system.kernel, &system.loader].map(|path| (path, What::Supervisor(*board))));
+    let programs = guest.programs.values().map(|program| (&program.file, What::Program(&program.source)));
+    for (path, what) in supervisor.chain(programs) {
+        check(path, what).with_context(|| format!("cannot check {} for hazards", workspace.show(path).display()))?;
     }
-    ensure!(count == 0, "the machine code has {count} hazards on an R3000; they are shown above");
+    ensure!(count == 0, "the machine code has {count} hazards; they are shown above");
     Ok(())
+}
+
+/// What a file is.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    /// The kernel or the loader for a board.
+    Supervisor(Board),
+    /// A program, which runs on an R3000 wherever else it runs, and its source.
+    Program(&'a Path),
 }
 
 /// The functions of a program that may use `$k0` and `$k1`: those in the ranges that its header tells the kernel to restart.

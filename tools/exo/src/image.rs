@@ -112,6 +112,14 @@ fn check(image: &[u8], segment: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The boot archive of an image.
+pub fn archive_of(image: &[u8]) -> Result<&[u8]> {
+    let elf = parse(image)?;
+    let (_, last) = last_load(&elf).context("nothing is loaded")?;
+    let segment = image.get(last.file_range()).context("the last segment is cut short")?;
+    segment.get(size_of::<ArchiveHeader>()..).context("the image has no boot archive")
+}
+
 /// Reads a 32-bit, little-endian, executable MIPS file whose segments lie within the file.
 pub fn parse(file: &[u8]) -> Result<Elf<'_>> {
     let elf = Elf::parse(file).context("not a valid ELF file")?;

@@ -33,7 +33,7 @@ pub fn trial(bench: &Arc<Bench>) -> Trial {
 }
 
 fn everywhere(bench: &Bench) -> Result<()> {
-    let image = bench.guest.write_image(&bench.workspace, "interrupted", &[PROGRAM.to_owned()])?;
+    let image = bench.guest.write_image(&bench.workspace, Machine::Decstation, "interrupted", &[PROGRAM.to_owned()])?;
     let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
     let job = Job { instant_console: true, watch: Watch::Marks, ..job };
     let (start, end) = run(bench, &job, None)?;
@@ -66,7 +66,7 @@ fn run(bench: &Bench, job: &Job, interrupt_at: Option<u64>) -> Result<(u64, u64)
             }
         }
     }
-    let symbols = bench.guest.symbols(&bench.workspace);
+    let symbols = bench.guest.symbols(&bench.workspace, Machine::Decstation);
     let mut watch = Watching { console: Console::new(&symbols, |_| {}), start: None, end: None };
     let end = Machine::Decstation.run(&Job { interrupt_at, ..job.clone() }, &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);

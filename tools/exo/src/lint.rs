@@ -5,6 +5,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 
 use crate::build;
+use crate::machine::Machine;
 use crate::process::{host_cargo, show};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
@@ -27,7 +28,7 @@ pub fn run(workspace: &Workspace, quiet: bool) -> Result<()> {
         failed.push(format!("clippy on the guest ({error:#})"));
     }
     // A build ends with a check of what it made.
-    if let Err(error) = build::build(workspace, quiet) {
+    if let Err(error) = build::build(workspace, &Machine::ALL, quiet) {
         failed.push(format!("the guest ({error:#})"));
     }
     if !failed.is_empty() {

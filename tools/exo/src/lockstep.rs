@@ -55,7 +55,12 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
 }
 
 fn compare(bench: &Bench, program: &str) -> Result<()> {
-    let image = bench.guest.write_image(&bench.workspace, &format!("lockstep-{program}"), &[program.to_owned()])?;
+    let image = bench.guest.write_image(
+        &bench.workspace,
+        Machine::Decstation,
+        &format!("lockstep-{program}"),
+        &[program.to_owned()],
+    )?;
     let job = Job::new(&image, program, Duration::from_secs(30));
     let job = Job { memory: Some(480), instant_console: true, watch: Watch::Instructions, ..job };
     let mut ours = Path::default();

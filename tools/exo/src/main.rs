@@ -34,6 +34,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::machine::Machine;
 use crate::setup::Need;
 use crate::workspace::Workspace;
 
@@ -52,7 +53,7 @@ struct Cli {
 enum Command {
     /// Build kernel, loader and programs, and check them for pipeline hazards
     ///
-    /// The ELF files are in target/mips/mips-r3000/guest, the images of the runs made so far in target/mips/images.
+    /// The ELF files are in target/mips/mips-r3000/guest, those for malta in target/mips/malta/mips-r3000/guest, the images of the runs made so far in target/mips/images.
     Build,
     /// Boot programs, show the console and exit with the guest's verdict
     Run(run::Arguments),
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match &cli.command {
-        Command::Build => build::build(&workspace, cli.quiet).map(drop)?,
+        Command::Build => build::build(&workspace, &Machine::ALL, cli.quiet).map(drop)?,
         Command::Run(arguments) => run::run(&workspace, arguments, cli.quiet)?,
         Command::Test(arguments) => return test::run(&workspace, arguments, cli.quiet),
         Command::Bench(arguments) => bench::run(&workspace, arguments, cli.quiet)?,

@@ -37,13 +37,16 @@ pub struct Arguments {
 /// Builds, boots, shows the console, and fails unless the guest's verdict is pass.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
-    let guest = build::build(workspace, quiet)?;
+    let guest = build::build(workspace, &[arguments.machine], quiet)?;
     ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
     let boot = boot_arguments(&arguments.programs)?;
-    let image = guest.write_image(workspace, &image_name(&arguments.programs), &arguments.programs)?;
+    let image =
+        guest.write_image(workspace, arguments.machine, &image_name(&arguments.programs), &arguments.programs)?;
     let timeout = Duration::from_secs(arguments.timeout);
     let job = Job { memory: arguments.memory, clock: arguments.clock, ..Job::new(&image, &boot, timeout) };
-    let run = boot_and_watch(arguments.machine, &job, &guest.symbols(workspace), |line| println!("{line}"))?;
+    let run = boot_and_watch(arguments.machine, &job, &guest.symbols(workspace, arguments.machine), |line| {
+        println!("{line}")
+    })?;
     let advice = if run.end == End::TimedOut { "; --timeout allows more" } else { "" };
     run.judge().map_err(|error| anyhow!("{error}{advice}"))?;
     match run.verdict {

@@ -18,7 +18,7 @@ use crate::{bench, boot_tests, host_tests, interrupts, lockstep};
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, bench, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
@@ -36,7 +36,7 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 4] = ["aegis", "bench", "boot", "model"];
+const MACHINE_AREAS: [&str; 5] = ["aegis", "bench", "boot", "hostile", "model"];
 
 /// What all tests on machines share.
 pub struct Bench {
@@ -81,7 +81,7 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
     let needs: Vec<_> = [Need::Compiler].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
     ensure_all(workspace, &needs)?;
-    let guest = build::build(workspace, quiet)?;
+    let guest = build::build(workspace, &machines, quiet)?;
     let bench = Arc::new(Bench { workspace: workspace.clone(), guest });
     let mut trials = Vec::new();
     for &machine in &machines {
@@ -95,7 +95,7 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.push(interrupts::trial(&bench));
     }
     if arguments.machine.is_none() {
-        trials.extend(bench::agreement(&bench, Machine::ALL));
+        trials.extend(bench::agreement(&bench, [Machine::Decstation, Machine::Gxemul]));
         trials.extend(lockstep::trials(&bench));
     }
     Ok(trials)
@@ -124,7 +124,7 @@ fn trial_name(program: &str) -> String {
 impl Bench {
     /// Boots what a test names and compares.
     fn boot(&self, machine: Machine, name: &str, test: &Test) -> Result<(), Failed> {
-        let image = || self.guest.write_image(&self.workspace, &format!("{machine}-{name}"), &test.run);
+        let image = || self.guest.write_image(&self.workspace, machine, &format!("{machine}-{name}"), &test.run);
         let arguments = || build::boot_arguments(&test.run);
         let (image, arguments) = match image().and_then(|image| Ok((image, arguments()?))) {
             Ok(ready) => ready,
@@ -137,7 +137,7 @@ impl Bench {
     /// Makes a run and compares it with what a test expects. A failure shows the end of the console.
     pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
         const TAIL: usize = 30;
-        let symbols = self.guest.symbols(&self.workspace);
+        let symbols = self.guest.symbols(&self.workspace, machine);
         let run = boot_and_watch(machine, job, &symbols, |_| {}).map_err(|error| format!("{error:#}"))?;
         let Err(error) = test.check(&run) else { return Ok(()) };
         let skipped = run.lines.len().saturating_sub(TAIL);

@@ -44,11 +44,16 @@ pub struct Arguments {
 /// Prints the operations of a program, or follows one.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     ensure_all(workspace, &[Need::Compiler])?;
-    let guest = build::build(workspace, quiet)?;
+    let guest = build::build(workspace, &[Machine::Decstation], quiet)?;
     let words = [arguments.program.clone()];
-    let image = guest.write_image(workspace, &format!("trace-{}", build::program_name(&words[0])), &words)?;
+    let image = guest.write_image(
+        workspace,
+        Machine::Decstation,
+        &format!("trace-{}", build::program_name(&words[0])),
+        &words,
+    )?;
     let boot = build::boot_arguments(&words)?;
-    let symbols = guest.symbols(workspace);
+    let symbols = guest.symbols(workspace, Machine::Decstation);
     let job = Job { clock: arguments.clock, watch: Watch::Marks, ..Job::new(&image, &boot, Duration::from_secs(60)) };
 
     let mut survey = Survey { console: Console::new(&symbols, |_| {}), counter: Counter::default() };

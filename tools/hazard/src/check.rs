@@ -3,7 +3,7 @@
 use mips1::{Cp0, Instruction, Opcode, Register};
 
 use crate::code::{Code, Next, Step, Word};
-use crate::{Finding, Options, Rule};
+use crate::{Finding, Options, Rule, mips32};
 
 /// Checks code that is not in an ELF file: `words`, to be executed at address `base`.
 ///
@@ -26,6 +26,7 @@ pub fn check(code: &Code, options: &Options) -> Vec<Finding> {
     for (address, word) in code.words() {
         match word {
             Word::Instruction(instruction) => checker.check_instruction(address, instruction),
+            Word::Invalid(word) if options.mips32_kernel && mips32::allows(word) => {}
             Word::Invalid(word) => {
                 checker.report(Rule::NotMips1, address, &[address], format!("{word:#010x} is no MIPS I instruction"));
             }
@@ -54,7 +55,9 @@ impl Checker<'_> {
             if instruction.opcode() == Opcode::Rfe {
                 self.check_rfe(step);
             }
-            for pending in Pending::after(instruction) {
+            let waits = |pending: &Pending| matches!(pending, Pending::Load { .. } | Pending::HiLo);
+            let interlocked = |pending: &Pending| self.options.mips32_kernel && waits(pending);
+            for pending in Pending::after(instruction).into_iter().filter(|pending| !interlocked(pending)) {
                 self.follow(pending, vec![step]);
             }
         }
@@ -64,6 +67,7 @@ impl Checker<'_> {
     fn check_registers(&mut self, address: u32, instruction: Instruction) {
         if let Some(register) = instruction.cp0_read().or(instruction.cp0_written())
             && register.name().is_none()
+            && !self.options.mips32_kernel
         {
             self.report(
                 Rule::NotMips1,
@@ -99,6 +103,9 @@ impl Checker<'_> {
             Some(Word::Instruction(instruction)) if instruction.has_delay_slot() => {
                 self.report(Rule::JumpInSlot, address, &[address, slot], "the delay slot holds another jump".into());
             }
+            Some(Word::Invalid(mips32::ERET)) if self.options.mips32_kernel => {
+                self.report(Rule::JumpInSlot, address, &[address, slot], "the delay slot holds an eret".into());
+            }
             Some(Word::Instruction(_) | Word::Invalid(_)) => {}
             Some(Word::Data) | None => {
                 self.report(Rule::SlotMissing, address, &[address], "no code is at the delay slot".into());
@@ -112,6 +119,10 @@ impl Checker<'_> {
     }
 
     fn check_rfe(&mut self, step: Step) {
+        if self.options.mips32_kernel {
+            self.report_path(Rule::Rfe, &[step], "MIPS32 has no rfe".into());
+            return;
+        }
         let jump = step.jump.and_then(|jump| self.code.instruction(jump));
         if jump.is_none_or(|jump| jump.opcode() != Opcode::Jr) {
             self.report_path(Rule::Rfe, &[step], "rfe is executed here without a jr before it".into());

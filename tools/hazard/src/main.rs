@@ -26,6 +26,10 @@ struct Arguments {
     #[arg(long, value_name = "FUNCTION", requires = "user")]
     restartable: Vec<String>,
 
+    /// They are kernels for MIPS32: allow eret, cache, and registers of coprocessor 0 that the R3000 has not
+    #[arg(long, conflicts_with = "user")]
+    mips32_kernel: bool,
+
     /// Allow floating-point instructions (hazards between their registers are not checked)
     #[arg(long)]
     fpu: bool,
@@ -36,8 +40,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { files, user, restartable, fpu, except } = Arguments::parse();
-    let options = Options { user, restartable, fpu, except };
+    let Arguments { files, user, restartable, mips32_kernel, fpu, except } = Arguments::parse();
+    let options = Options { user, restartable, fpu, mips32_kernel, except };
     let mut worst = 0;
     for file in &files {
         worst = worst.max(check_file(file, &options));

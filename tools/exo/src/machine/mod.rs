@@ -3,9 +3,12 @@
 //! A machine takes an image and tells an [`Observer`] what the guest sends to its console and, if asked, each instruction that
 //! it executes. It knows nothing about verdicts, symbols and counts.
 
+mod child;
 mod decstation;
 mod gxemul;
 mod gxemul_trace;
+mod malta;
+mod qemu_trace;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -15,6 +18,8 @@ use std::time::Duration;
 use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::Result;
 
+use crate::build::Board;
+
 /// A machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Machine {
@@ -22,6 +27,8 @@ pub enum Machine {
     Decstation,
     /// GXemul's DECstation 5000/200
     Gxemul,
+    /// QEMU's Malta, with a MIPS32 processor
+    Malta,
 }
 
 /// Whose clock and memory system a machine with a clock has.
@@ -166,13 +173,22 @@ impl Clock {
 
 impl Machine {
     /// Every machine; the first is the default.
-    pub const ALL: [Self; 2] = [Self::Decstation, Self::Gxemul];
+    pub const ALL: [Self; 3] = [Self::Decstation, Self::Gxemul, Self::Malta];
 
     /// Its name, as in `--machine NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Decstation => "decstation",
             Self::Gxemul => "gxemul",
+            Self::Malta => "malta",
+        }
+    }
+
+    /// What kernel and loader have to be built for.
+    pub fn board(self) -> Board {
+        match self {
+            Self::Decstation | Self::Gxemul => Board::Decstation,
+            Self::Malta => Board::Malta,
         }
     }
 
@@ -186,6 +202,7 @@ impl Machine {
         match self {
             Self::Decstation => &[],
             Self::Gxemul => &gxemul::PACKAGES,
+            Self::Malta => &malta::PACKAGES,
         }
     }
 
@@ -194,6 +211,7 @@ impl Machine {
         match self {
             Self::Decstation => Ok(decstation::version()),
             Self::Gxemul => gxemul::version(),
+            Self::Malta => malta::version(),
         }
     }
 
@@ -202,6 +220,7 @@ impl Machine {
         match self {
             Self::Decstation => decstation::command_line(job),
             Self::Gxemul => gxemul::command_line(job),
+            Self::Malta => malta::command_line(job),
         }
     }
 
@@ -210,6 +229,7 @@ impl Machine {
         match self {
             Self::Decstation => decstation::run(job, observer),
             Self::Gxemul => gxemul::run(job, observer),
+            Self::Malta => malta::run(job, observer),
         }
     }
 }

@@ -1,0 +1,117 @@
+//! A Malta board with a MIPS32 processor, as QEMU has it: a serial line for the console, the processor's timer for the slices, and the
+//! emulator's semihosting to stop it.
+//!
+//! | physical | device |
+//! |---|---|
+//! | 0x18000040 | i8254, a clock of known frequency: [`timer`] |
+//! | 0x180003f8 | 16550, serial line: [`uart`] |
+//! | 0x1f000500 | reset register: [`power`] |
+//!
+//! Interrupt 7 is the processor's timer. No other is let through: the serial line is served when there is something to send and
+//! at each tick.
+
+mod power;
+mod timer;
+mod uart;
+
+use crate::arch::cp0::{self, Cause, Status};
+use crate::console::Console;
+use aegis_abi::boot::BootInfo;
+use aegis_abi::console::{VERDICT_FAIL, VERDICT_PASS};
+use core::fmt::{self, Write};
+use timer::Timer;
+
+/// The devices.
+pub struct Machine {
+    timer: Timer,
+}
+
+/// Status for a program: user mode, with interrupts on, after `eret`; no coprocessor.
+pub const fn user_status() -> Status {
+    Status::UM.union(Status::IE).union(Status::EXL).union(Status::IM7)
+}
+
+/// A device register: uncached and unmapped.
+fn register<T>(address: u32) -> *mut T {
+    address as *mut T
+}
+
+impl Machine {
+    /// Takes the devices over from the loader.
+    pub fn new(_: &BootInfo) -> Self {
+        uart::initialise();
+        Self { timer: Timer::new() }
+    }
+
+    /// Lets the clock tick.
+    pub fn start_clock(&mut self) {
+        self.timer.start();
+    }
+
+    /// Whether the clock has ticked since the last time.
+    pub fn clock_interrupt(&mut self) -> bool {
+        let asking = cp0::cause().contains(Cause::IP7);
+        if asking {
+            self.timer.acknowledge();
+        }
+        asking
+    }
+
+    /// Sends what waits, as far as the line takes it: on silicon what its queue has room for, in the emulator all.
+    pub fn console_interrupt(&mut self, console: &mut Console) {
+        while uart::is_ready() {
+            let Some(byte) = console.pop() else { return };
+            uart::send(byte);
+        }
+    }
+
+    /// There is something to send.
+    pub fn console_start(&mut self, console: &mut Console) {
+        self.console_interrupt(console);
+    }
+
+    /// Sends all that waits and the verdict, and stops the machine.
+    pub fn halt(&mut self, console: &mut Console, well: bool) -> ! {
+        let mut raw = Raw::new();
+        while let Some(byte) = console.pop() {
+            raw.send(byte);
+        }
+        let _ = writeln!(raw, "{}", if well { VERDICT_PASS } else { VERDICT_FAIL });
+        uart::wait();
+        power::exit(well)
+    }
+}
+
+/// Stops the machine, after a failure.
+pub fn stop() -> ! {
+    uart::wait();
+    power::exit(false)
+}
+
+/// The console without queue, for the last words.
+pub struct Raw(());
+
+impl Raw {
+    /// Takes the line over.
+    pub fn new() -> Self {
+        uart::initialise();
+        Self(())
+    }
+
+    fn send(&mut self, byte: u8) {
+        uart::wait();
+        uart::send(byte);
+    }
+}
+
+impl Write for Raw {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.send(b'\r');
+            }
+            self.send(byte);
+        }
+        Ok(())
+    }
+}
