@@ -204,4 +204,7 @@ pub enum Injection {
         /// Parity, framing or overrun.
         bits: u16,
     },
+    /// The clock's period ends now: register C shows the periodic flag and, if the guest enabled it, the interrupt comes. The
+    /// regular period goes on as if nothing had happened. A clock that was given no period has none that could end.
+    Tick,
 }

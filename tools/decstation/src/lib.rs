@@ -16,6 +16,7 @@ pub mod cache;
 pub mod cp0;
 mod cpu;
 pub mod dz;
+pub mod guesses;
 pub mod image;
 pub mod insn;
 pub mod instruments;

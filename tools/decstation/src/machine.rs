@@ -387,6 +387,7 @@ impl Machine {
                 self.forget_translations();
             }
             Injection::SerialError { bits } => self.board.dz.inject_error(bits),
+            Injection::Tick => self.board.rtc.inject_tick(self.cpu.instructions + self.cpu.stalls),
         }
     }
 

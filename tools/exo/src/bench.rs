@@ -39,6 +39,9 @@ pub struct Arguments {
     /// The clock to measure time on, if the machine has one; by default each of the paper's three
     #[arg(long, value_enum)]
     clock: Option<Clock>,
+    /// Instead of the tables show how far the cycles move with each guessed parameter of the model, on one clock
+    #[arg(long, conflicts_with = "json")]
+    guesses: bool,
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -139,6 +142,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         (_, Some(clock)) => vec![clock],
         (_, None) => Clock::PAPER.to_vec(),
     };
+
+    if arguments.guesses {
+        ensure!(machine.has_clock(), "{machine} has no parameters to guess");
+        let clock = arguments.clock.unwrap_or(Clock::Dec5000);
+        return show_guesses(workspace, &guest, &programs, clock, Duration::from_secs(arguments.timeout));
+    }
 
     let progress = Progress::new(quiet);
     let mut measured = Vec::new();
@@ -449,6 +458,48 @@ fn spread(summary: &Summary) -> String {
         Summary { disturbed: 0, .. } => "none".to_owned(),
         Summary { min, max, disturbed, .. } => format!("{min}..{max} ({disturbed})"),
     }
+}
+
+/// Prints for each guessed parameter of the model what the operations take at both ends of its range.
+fn show_guesses(
+    workspace: &Workspace,
+    guest: &Guest,
+    programs: &[String],
+    clock: Clock,
+    timeout: Duration,
+) -> Result<()> {
+    let machine = Machine::Decstation;
+    let cycles = |measured: &[Measured]| -> Vec<_> {
+        measured
+            .iter()
+            .filter_map(|one| Some((one.description.op.clone(), number(Some(one.on(clock)?.0), 1))))
+            .collect()
+    };
+    for program in programs {
+        let image = guest.write_image(workspace, &format!("guesses-{program}"), std::slice::from_ref(program))?;
+        let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
+        let measure = |profile| -> Result<_> {
+            Ok(cycles(&measure_once(workspace, guest, machine, &Job { profile, ..job.clone() })?))
+        };
+        let frozen = measure(None)?;
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["parameter"].into_iter().chain(frozen.iter().map(|(op, _)| op.as_str())));
+        table.add_row(["as frozen"].into_iter().chain(frozen.iter().map(|(_, cycles)| cycles.as_str())));
+        for guess in clock.guesses() {
+            let (low, high) = (measure(Some(guess.low))?, measure(Some(guess.high))?);
+            let ends = low.into_iter().zip(high).map(|((_, low), (_, high))| match low == high {
+                true => "=".to_owned(),
+                false => format!("{low}..{high}"),
+            });
+            table.add_row([guess.parameter.to_owned()].into_iter().chain(ends));
+        }
+        table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+        println!("{program}: cycles a round of each loop on a {}", clock.name());
+        println!("{table}\n");
+    }
+    println!("=: the parameter makes no difference to it");
+    Ok(())
 }
 
 /// What an operation is called, how often it was counted, and the count.

@@ -79,7 +79,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
 fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
-    let needs: Vec<_> = [Need::Compiler].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
+    let needs: Vec<_> =
+        [Need::Compiler, Need::Witness].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
     ensure_all(workspace, &needs)?;
     let guest = build::build(workspace, quiet)?;
     let bench = Arc::new(Bench { workspace: workspace.clone(), guest });

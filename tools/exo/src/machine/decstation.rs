@@ -46,7 +46,7 @@ pub fn profile(clock: Clock) -> profile::Profile {
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
-    let profile = profile(job.clock);
+    let profile = job.profile.unwrap_or_else(|| profile(job.clock));
     let hz = profile.hz;
     let default = Config {
         profile,
@@ -92,7 +92,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
         match stop {
             Stop::Budget if machine.cycles() < limit => {}
             Stop::Budget if judged => return Ok(End::Stopped),
-            Stop::Budget => return Ok(End::TimedOut),
+            Stop::Budget => return Ok(End::TimedOut(Some(machine.pc()))),
             Stop::Halted => return Ok(End::Stopped),
             Stop::Strict(violation) => return Ok(End::Broken(broken(&violation))),
             Stop::Stuck { pc } => {

@@ -87,7 +87,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let in_time = watchdog.join().expect("the watchdog does not panic");
     drop(stdin);
     read.context("cannot read what gxemul writes")?;
-    Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut })
+    Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut(None) })
 }
 
 /// Finds the marks among the instructions of a trace.

@@ -63,6 +63,8 @@ pub struct Job<'a> {
     pub timeout: Duration,
     /// The clock, if the machine has one.
     pub clock: Clock,
+    /// Other parameters of the model than those of the clock: to see how much depends on one.
+    pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
     pub instant_console: bool,
     /// An interrupt that no device asked for comes before the instruction of this number, or as soon as the guest lets it through.
@@ -81,6 +83,7 @@ impl<'a> Job<'a> {
             memory: None,
             timeout,
             clock: Clock::Dec5000_200,
+            profile: None,
             instant_console: false,
             interrupt_at: None,
             watch: Watch::Console,
@@ -136,8 +139,8 @@ pub trait Observer {
 pub enum End {
     /// The machine stopped by itself, or was stopped after the observer's break.
     Stopped,
-    /// Time ran out.
-    TimedOut,
+    /// Time ran out; where the guest was then, if the machine tells.
+    TimedOut(Option<u32>),
     /// The guest did what it must not; the machine says what, with `pc=0x…`.
     Broken(String),
 }
@@ -156,6 +159,11 @@ impl Clock {
             Self::Dec5000 => "dec5000",
             Self::Dec5000_200 => "dec5000_200",
         }
+    }
+
+    /// The parameters that are guessed of it.
+    pub fn guesses(self) -> Vec<::decstation::guesses::Guess> {
+        decstation::profile(self).guesses()
     }
 
     /// Its frequency in MHz.
