@@ -44,6 +44,7 @@ proptest! {
                 }
                 machine.inject(10, Injection::Interrupt { lines: status });
                 machine.inject(20, Injection::BusError { start: 0x3_0000, length: status });
+                machine.inject(30, Injection::Tick);
                 let stop = machine.run(Limits::instructions(2000));
                 (machine.describe(&stop), machine.pc(), machine.cycles(), machine.take_output())
             };
