@@ -32,6 +32,8 @@ fn main() {
             instructions = machine.instructions();
         }
         let mode = if timed { "timed, strict" } else { "functional" };
-        println!("{mode}: {best:.1} ms to the first user instruction, after about {instructions} instructions (best of 20)");
+        println!(
+            "{mode}: {best:.1} ms to the first user instruction, after about {instructions} instructions (best of 20)"
+        );
     }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 
 use crate::console::{Console, Verdict};
-use crate::machine::{Job, Machine, Mark, Observer, Watch};
+use crate::machine::{Interrupt, Job, Machine, Mark, Observer, Watch};
 use crate::run::conclude;
 use crate::test::Bench;
 
@@ -24,22 +24,26 @@ const LINE: &str = "aegis_handler: 2 overflows and 2 misaligned loads handled, i
 /// The mark around what is to be interrupted.
 const MARK: u32 = 1;
 
-/// The test, as one trial.
-pub fn trial(bench: &Arc<Bench>) -> Trial {
-    let bench = Arc::clone(bench);
-    Trial::test("model::interrupted_at_every_instruction", move || {
-        everywhere(&bench).map_err(|error| format!("{error:#}").into())
-    })
+/// A test for each kind of interrupt.
+pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
+    let trial = |(name, interrupt)| {
+        let bench = Arc::clone(bench);
+        Trial::test(format!("model::{name}_at_every_instruction"), move || {
+            everywhere(&bench, interrupt).map_err(|error| format!("{error:#}").into())
+        })
+    };
+    [("interrupted", Interrupt::Spurious), ("end_of_slice", Interrupt::Tick)].map(trial).into()
 }
 
-fn everywhere(bench: &Bench) -> Result<()> {
-    let image = bench.guest.write_image(&bench.workspace, "interrupted", &[PROGRAM.to_owned()])?;
+fn everywhere(bench: &Bench, interrupt: Interrupt) -> Result<()> {
+    let image = bench.guest.write_image(&bench.workspace, &format!("{interrupt:?}"), &[PROGRAM.to_owned()])?;
     let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
     let job = Job { instant_console: true, watch: Watch::Marks, ..job };
-    let (start, end) = run(bench, &job, None)?;
+    let (start, end) = run(bench, &job)?;
     ensure!((200..5000).contains(&(end - start)), "{} instructions are not what this test expects", end - start);
     for instruction in start..end {
-        let (_, later) = run(bench, &job, Some(instruction)).with_context(|| format!("interrupt at {instruction}"))?;
+        let job = Job { interrupt: Some((interrupt, instruction)), ..job.clone() };
+        let (_, later) = run(bench, &job).with_context(|| format!("interrupt at {instruction}"))?;
         // Most of them make the run longer; one that hits the program as it gives up its slice saves it that.
         ensure!(later != end, "the interrupt at {instruction} did not happen");
     }
@@ -47,7 +51,7 @@ fn everywhere(bench: &Bench) -> Result<()> {
 }
 
 /// Runs the program; at which instructions its marks are.
-fn run(bench: &Bench, job: &Job, interrupt_at: Option<u64>) -> Result<(u64, u64)> {
+fn run(bench: &Bench, job: &Job) -> Result<(u64, u64)> {
     struct Watching<'a> {
         console: Console<'a>,
         start: Option<u64>,
@@ -68,7 +72,7 @@ fn run(bench: &Bench, job: &Job, interrupt_at: Option<u64>) -> Result<(u64, u64)
     }
     let symbols = bench.guest.symbols(&bench.workspace);
     let mut watch = Watching { console: Console::new(&symbols, |_| {}), start: None, end: None };
-    let end = Machine::Decstation.run(&Job { interrupt_at, ..job.clone() }, &mut watch)?;
+    let end = Machine::Decstation.run(job, &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);
     run.judge()?;
     ensure!(

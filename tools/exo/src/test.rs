@@ -93,7 +93,7 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(bench::trials(&bench, machine, &suffix));
     }
     if machines.contains(&Machine::Decstation) {
-        trials.push(interrupts::trial(&bench));
+        trials.extend(interrupts::trials(&bench));
     }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, Machine::ALL));

@@ -11,7 +11,7 @@ use aegis_abi::console::PC;
 use anyhow::{Context, Result};
 use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
 
-use super::{Clock, End, Job, Mark, Observer, Step, Watch};
+use super::{Clock, End, Interrupt, Job, Mark, Observer, Step, Watch};
 
 /// Instructions between two looks at what the guest has printed.
 const CHUNK: u64 = 1 << 18;
@@ -57,8 +57,12 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
     machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
 
-    if let Some(instruction) = job.interrupt_at {
-        machine.inject(instruction, Injection::Interrupt { lines: CLOCK_LINE });
+    if let Some((interrupt, instruction)) = job.interrupt {
+        let injection = match interrupt {
+            Interrupt::Spurious => Injection::Interrupt { lines: CLOCK_LINE },
+            Interrupt::Tick => Injection::Tick,
+        };
+        machine.inject(instruction, injection);
     }
     let steps = Arc::new(Mutex::new(Vec::new()));
     if job.watch == Watch::Instructions {

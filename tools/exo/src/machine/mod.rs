@@ -50,6 +50,15 @@ pub enum Watch {
     Instructions,
 }
 
+/// An interrupt to plant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupt {
+    /// No device asked for it.
+    Spurious,
+    /// The clock ticks, beside its regular ticks.
+    Tick,
+}
+
 /// A run to make.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
@@ -67,9 +76,8 @@ pub struct Job<'a> {
     pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
     pub instant_console: bool,
-    /// An interrupt that no device asked for comes before the instruction of this number, or as soon as the guest lets it through.
-    /// Only on the model.
-    pub interrupt_at: Option<u64>,
+    /// An interrupt comes before the instruction of this number, or as soon as the guest lets it through. Only on the model.
+    pub interrupt: Option<(Interrupt, u64)>,
     /// What the observer is told.
     pub watch: Watch,
 }
@@ -85,7 +93,7 @@ impl<'a> Job<'a> {
             clock: Clock::Dec5000_200,
             profile: None,
             instant_console: false,
-            interrupt_at: None,
+            interrupt: None,
             watch: Watch::Console,
         }
     }
