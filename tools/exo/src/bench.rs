@@ -519,12 +519,33 @@ fn same(name: [&str; 2], counts: [Vec<Count>; 2]) -> Result<(), Failed> {
     }
 }
 
-/// For each benchmark program a test that two runs give the same counts.
+/// The counts that the tree keeps of hand-written paths, by program and operation.
+const RECORDED: &str = include_str!("../../../bench/counts.toml");
+
+/// Compares what was counted with what the tree keeps.
+fn as_recorded(program: &str, counts: &[Count]) -> Result<(), Failed> {
+    let recorded: BTreeMap<String, BTreeMap<String, u64>> =
+        toml::from_str(RECORDED).expect("bench/counts.toml is TOML");
+    for (op, kept) in recorded.get(program).into_iter().flatten() {
+        match counts.iter().find(|(counted, ..)| counted == op) {
+            Some((_, _, count)) if count == kept => {}
+            Some((_, _, count)) => {
+                return Err(format!("{op} takes {count} instructions, and bench/counts.toml says {kept}").into());
+            }
+            None => return Err(format!("{op} stands in bench/counts.toml and is not measured").into()),
+        }
+    }
+    Ok(())
+}
+
+/// For each benchmark program a test that two runs give the same counts, which are those that the tree keeps.
 pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> {
     let trial = |program: String| {
         let bench = Arc::clone(bench);
         Trial::test(format!("bench::counts_repeat::{program}{suffix}"), move || {
-            same(["first", "second"], [counts(&bench, machine, &program)?, counts(&bench, machine, &program)?])
+            let first = counts(&bench, machine, &program)?;
+            as_recorded(&program, &first)?;
+            same(["first", "second"], [first, counts(&bench, machine, &program)?])
         })
     };
     benchmarks(&bench.guest).map(trial).collect()
