@@ -191,6 +191,7 @@ global_asm!(
     "    .word exos_unhandled",
     "    .endr",
     "    .word 0, 0, 0",
+    "    .word 0, 0",                  // no transfers of control
     "    .word exos_return, exos_return_end",
     "    .word exos_resume, exos_resume_end",
     "",

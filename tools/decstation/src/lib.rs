@@ -16,6 +16,8 @@ pub mod cache;
 pub mod cp0;
 mod cpu;
 pub mod dz;
+pub mod float;
+pub mod fpu;
 pub mod guesses;
 pub mod image;
 pub mod insn;

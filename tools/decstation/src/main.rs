@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use decstation::{Config, Limits, Machine, Profile, STALLS, Step, Stop};
+use decstation::{Config, Limits, Machine, Profile, STALLS, Stall, Step, Stop};
 use mips1::Instruction;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,9 @@ struct Arguments {
     /// ELF files whose symbols explain addresses, beside the image's own.
     #[arg(long, value_name = "ELF")]
     symbols: Vec<PathBuf>,
+    /// Put a floating-point unit in.
+    #[arg(long)]
+    fpu: bool,
     /// Serial lines without delay.
     #[arg(long)]
     instant_serial: bool,
@@ -80,6 +83,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
         strict: arguments.strict,
         timed: !arguments.functional,
         instant_serial: arguments.instant_serial,
+        fpu: arguments.fpu,
         ..Config::default()
     });
     let show = |path: &Path| path.display().to_string();
@@ -163,7 +167,7 @@ fn print_statistics(machine: &Machine) {
         machine.microseconds(),
         machine.config().profile
     );
-    for kind in STALLS {
+    for kind in STALLS.into_iter().filter(|&kind| kind != Stall::Float || machine.fpu().is_some()) {
         eprintln!("{:>16} {:>12}", kind.name(), counts.stalls.get(kind));
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,9 @@ use libtest_mimic::{Failed, Trial};
 use serde::Serialize;
 
 use crate::build::{self, Guest, Kind};
-use crate::console::{Console, Verdict};
-use crate::count::{Counter, Description, Loop, Summary, Window};
-use crate::machine::{Clock, Job, Machine, Mark, Observer, Watch};
+use crate::console::Verdict;
+use crate::count::{Description, Loop, Summary, Watching, Window};
+use crate::machine::{Clock, Job, Machine, Watch};
 use crate::paper::{Paper, REFERENCE, UNIX};
 use crate::process::{command, output};
 use crate::progress::Progress;
@@ -230,22 +229,9 @@ fn measure(
 
 /// Boots a benchmark program once.
 fn measure_once(workspace: &Workspace, guest: &Guest, machine: Machine, job: &Job) -> Result<Vec<Measured>> {
-    struct Watching<'a> {
-        console: Console<'a>,
-        counter: Counter,
-    }
-    impl Observer for Watching<'_> {
-        fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-            self.console.take(bytes)
-        }
-
-        fn mark(&mut self, mark: Mark) {
-            self.counter.mark(mark);
-        }
-    }
     let program = job.arguments;
     let symbols = guest.symbols(workspace);
-    let mut watch = Watching { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
+    let mut watch = Watching::new(&symbols);
     let end = machine.run(job, &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);
     let again = format!("`cargo exo run {program}` shows its console");
