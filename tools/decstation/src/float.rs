@@ -289,7 +289,7 @@ pub fn divide(format: Format, mode: Rounding, a: u64, b: u64) -> Outcome {
             let dividend = u128::from(x.significand) << 64;
             let divisor = u128::from(y.significand);
             // One more bit below stands for the remainder.
-            let quotient = dividend / divisor << 1 | u128::from(!dividend.is_multiple_of(divisor));
+            let quotient = ((dividend / divisor) << 1) | u128::from(!dividend.is_multiple_of(divisor));
             round(format, mode, negative, quotient, x.exponent - y.exponent - 65)
         }
         _ => unimplemented(),
@@ -486,7 +486,7 @@ mod tests {
                 let found = to_word(Format::Double, mode, a);
                 if found.exceptions == UNIMPLEMENTED {
                     prop_assert!(value.is_subnormal());
-                } else if rounded >= -2_147_483_648.0 && rounded <= 2_147_483_647.0 {
+                } else if (-2_147_483_648.0..=2_147_483_647.0).contains(&rounded) {
                     let exceptions = if rounded == value { 0 } else { INEXACT };
                     prop_assert_eq!(found, Outcome { bits: u64::from(rounded as i32 as u32), exceptions });
                 } else {

@@ -13,7 +13,7 @@ use crate::machine::{Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, host_tests, interrupts, lockstep};
+use crate::{bench, boot_tests, faults, host_tests, lockstep};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
@@ -93,7 +93,7 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(bench::trials(&bench, machine, &suffix));
     }
     if machines.contains(&Machine::Decstation) {
-        trials.extend(interrupts::trials(&bench));
+        trials.extend(faults::trials(&bench));
     }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, Machine::ALL));

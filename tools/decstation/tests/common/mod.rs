@@ -12,6 +12,10 @@ const REGISTERS: [&str; 32] = [
     "s3", "s4", "s5", "s6", "s7", "t8", "t9", "k0", "k1", "gp", "sp", "fp", "ra",
 ];
 
+/// The comparisons of floating-point numbers, by code.
+pub const CONDITIONS: [&str; 16] =
+    ["f", "un", "eq", "ueq", "olt", "ult", "ole", "ule", "sf", "ngle", "seq", "ngl", "lt", "nge", "le", "ngt"];
+
 /// An assembled program.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
@@ -96,6 +100,9 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
     let ops: Vec<&str> = if operands.trim().is_empty() { vec![] } else { operands.split(',').map(str::trim).collect() };
     let reg = |i: usize| register(ops[i]);
     let num = |i: usize| number(ops[i], labels, last);
+    let float = |i: usize| -> u32 {
+        ops[i].strip_prefix("$f").and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("register {}", ops[i]))
+    };
     let branch = |i: usize| {
         let offset = num(i).wrapping_sub(at + 4) as i32 >> 2;
         assert!(!last || i16::try_from(offset).is_ok(), "{mnemonic} {operands}: out of reach");
@@ -183,7 +190,13 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
         "rfe" => vec![0x4200_0010],
         "bc0f" => vec![0x4100_0000 | branch(0)],
         "bc0t" => vec![0x4101_0000 | branch(0)],
-        "mfc1" => vec![0x4400_0000 | reg(0) << 16],
+        "mfc1" if ops.len() == 1 => vec![0x4400_0000 | reg(0) << 16],
+        "mfc1" => vec![0x4400_0000 | reg(0) << 16 | float(1) << 11],
+        "mtc1" => vec![0x4480_0000 | reg(0) << 16 | float(1) << 11],
+        "cfc1" => vec![0x4440_0000 | reg(0) << 16 | reg(1) << 11],
+        "ctc1" => vec![0x44c0_0000 | reg(0) << 16 | reg(1) << 11],
+        "bc1f" => vec![0x4500_0000 | branch(0)],
+        "bc1t" => vec![0x4501_0000 | branch(0)],
         "cfc2" => vec![0x4840_0000 | reg(0) << 16],
         "lb" => vec![memory(0x20)],
         "lh" => vec![memory(0x21)],
@@ -199,7 +212,33 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
         "swr" => vec![memory(0x2e)],
         "lwc1" => vec![memory(0x31)],
         "swc1" => vec![memory(0x39)],
-        _ => panic!("mnemonic {mnemonic}"),
+        _ => {
+            let (name, format) = mnemonic.rsplit_once('.').unwrap_or_else(|| panic!("mnemonic {mnemonic}"));
+            let format = match format {
+                "s" => 16,
+                "d" => 17,
+                "w" => 20,
+                _ => panic!("mnemonic {mnemonic}"),
+            };
+            let function = match name {
+                "add" | "sub" | "mul" | "div" => {
+                    let function = ["add", "sub", "mul", "div"].iter().position(|&n| n == name).unwrap_or(0) as u32;
+                    float(2) << 16 | float(1) << 11 | float(0) << 6 | function
+                }
+                "abs" => float(1) << 11 | float(0) << 6 | 5,
+                "mov" => float(1) << 11 | float(0) << 6 | 6,
+                "neg" => float(1) << 11 | float(0) << 6 | 7,
+                "cvt.s" => float(1) << 11 | float(0) << 6 | 32,
+                "cvt.d" => float(1) << 11 | float(0) << 6 | 33,
+                "cvt.w" => float(1) << 11 | float(0) << 6 | 36,
+                _ => {
+                    let condition = CONDITIONS.iter().position(|&c| Some(c) == name.strip_prefix("c."));
+                    let condition = condition.unwrap_or_else(|| panic!("mnemonic {mnemonic}")) as u32;
+                    float(1) << 16 | float(0) << 11 | 48 | condition
+                }
+            };
+            vec![0x4400_0000 | format << 21 | function]
+        }
     }
 }
 

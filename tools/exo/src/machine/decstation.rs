@@ -11,7 +11,7 @@ use aegis_abi::console::PC;
 use anyhow::{Context, Result};
 use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
 
-use super::{Clock, End, Interrupt, Job, Mark, Observer, Step, Watch};
+use super::{Clock, End, Fault, Job, Mark, Observer, Step, Watch};
 
 /// Instructions between two looks at what the guest has printed.
 const CHUNK: u64 = 1 << 18;
@@ -57,10 +57,11 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
     machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
 
-    if let Some((interrupt, instruction)) = job.interrupt {
-        let injection = match interrupt {
-            Interrupt::Spurious => Injection::Interrupt { lines: CLOCK_LINE },
-            Interrupt::Tick => Injection::Tick,
+    if let Some((fault, instruction)) = job.fault {
+        let injection = match fault {
+            Fault::Interrupt => Injection::Interrupt { lines: CLOCK_LINE },
+            Fault::Tick => Injection::Tick,
+            Fault::BusError { start, bytes } => Injection::BusError { start, length: bytes },
         };
         machine.inject(instruction, injection);
     }

@@ -50,13 +50,20 @@ pub enum Watch {
     Instructions,
 }
 
-/// An interrupt to plant.
+/// A fault to plant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Interrupt {
-    /// No device asked for it.
-    Spurious,
-    /// The clock ticks, beside its regular ticks.
+pub enum Fault {
+    /// An interrupt that no device asked for, as soon as the guest lets it through.
+    Interrupt,
+    /// A tick of the clock, beside its regular ticks.
     Tick,
+    /// The next load from this range of physical memory is not answered.
+    BusError {
+        /// Where the range begins.
+        start: u32,
+        /// How long it is.
+        bytes: u32,
+    },
 }
 
 /// A run to make.
@@ -76,8 +83,8 @@ pub struct Job<'a> {
     pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
     pub instant_console: bool,
-    /// An interrupt comes before the instruction of this number, or as soon as the guest lets it through. Only on the model.
-    pub interrupt: Option<(Interrupt, u64)>,
+    /// A fault, and the number of the instruction before which it is planted. Only on the model.
+    pub fault: Option<(Fault, u64)>,
     /// What the observer is told.
     pub watch: Watch,
 }
@@ -93,7 +100,7 @@ impl<'a> Job<'a> {
             clock: Clock::Dec5000_200,
             profile: None,
             instant_console: false,
-            interrupt: None,
+            fault: None,
             watch: Watch::Console,
         }
     }

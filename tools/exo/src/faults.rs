@@ -1,7 +1,7 @@
-//! An interrupt at every instruction: of exception dispatch, of the return from an exception, of giving up a slice and of
-//! resuming it. Nothing may be lost or done twice.
+//! Planted faults, on the model: interrupts where they hurt most, and memory that fails under the kernel.
 //!
-//! The model plants one interrupt a run, each run one instruction later. The program compares its own registers; here it is
+//! An interrupt comes at every instruction of exception dispatch, of the return from an exception, of giving up a slice and of
+//! resuming it; nothing may be lost or done twice. There is one interrupt a run, each run one instruction later. The program compares its own registers; here it is
 //! made sure that every interrupt was one, and that the program came to the same end.
 
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 
 use crate::console::{Console, Verdict};
-use crate::machine::{Interrupt, Job, Machine, Mark, Observer, Watch};
+use crate::machine::{Fault, Job, Machine, Mark, Observer, Watch};
 use crate::run::conclude;
 use crate::test::Bench;
 
@@ -21,28 +21,49 @@ use crate::test::Bench;
 const PROGRAM: &str = "aegis_handler,rounds=2";
 /// What it says if all went well.
 const LINE: &str = "aegis_handler: 2 overflows and 2 misaligned loads handled, in 0 of them a register changed";
+/// The kernel's own data, its stack not included.
+const KERNEL: std::ops::Range<u32> = 0x3_0000..0x4_e000;
 /// The mark around what is to be interrupted.
 const MARK: u32 = 1;
 
-/// A test for each kind of interrupt.
+/// The tests.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let trial = |(name, interrupt)| {
+    let trial = |(name, fault)| {
         let bench = Arc::clone(bench);
         Trial::test(format!("model::{name}_at_every_instruction"), move || {
-            everywhere(&bench, interrupt).map_err(|error| format!("{error:#}").into())
+            everywhere(&bench, fault).map_err(|error| format!("{error:#}").into())
         })
     };
-    [("interrupted", Interrupt::Spurious), ("end_of_slice", Interrupt::Tick)].map(trial).into()
+    let mut trials: Vec<_> = [("interrupted", Fault::Interrupt), ("end_of_slice", Fault::Tick)].map(trial).into();
+    let bench = Arc::clone(bench);
+    trials.push(Trial::test("model::kernel_fault_is_reported", move || {
+        kernel_fault(&bench).map_err(|error| format!("{error:#}").into())
+    }));
+    trials
 }
 
-fn everywhere(bench: &Bench, interrupt: Interrupt) -> Result<()> {
-    let image = bench.guest.write_image(&bench.workspace, &format!("{interrupt:?}"), &[PROGRAM.to_owned()])?;
+/// Memory of the kernel that is not answered: the kernel says where it was, and no program is told.
+fn kernel_fault(bench: &Bench) -> Result<()> {
+    let image = bench.guest.write_image(&bench.workspace, "kernel-fault", &[PROGRAM.to_owned()])?;
+    let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
+    let job = Job { instant_console: true, watch: Watch::Marks, ..job };
+    let (start, _) = run(bench, &job)?;
+    let job =
+        Job { fault: Some((Fault::BusError { start: KERNEL.start, bytes: KERNEL.end - KERNEL.start }, start)), ..job };
+    let error = run(bench, &job).err().context("the kernel did not notice")?.to_string();
+    let reported = error.starts_with("the kernel stopped on a bug of its own: exception 7 in the kernel, badvaddr=");
+    ensure!(reported && error.contains("pc=0x8003") && error.contains("(aegis/"), "{error}");
+    Ok(())
+}
+
+fn everywhere(bench: &Bench, fault: Fault) -> Result<()> {
+    let image = bench.guest.write_image(&bench.workspace, &format!("{fault:?}"), &[PROGRAM.to_owned()])?;
     let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
     let job = Job { instant_console: true, watch: Watch::Marks, ..job };
     let (start, end) = run(bench, &job)?;
     ensure!((200..5000).contains(&(end - start)), "{} instructions are not what this test expects", end - start);
     for instruction in start..end {
-        let job = Job { interrupt: Some((interrupt, instruction)), ..job.clone() };
+        let job = Job { fault: Some((fault, instruction)), ..job.clone() };
         let (_, later) = run(bench, &job).with_context(|| format!("interrupt at {instruction}"))?;
         // Most of them make the run longer; one that hits the program as it gives up its slice saves it that.
         ensure!(later != end, "the interrupt at {instruction} did not happen");
