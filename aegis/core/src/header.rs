@@ -1,6 +1,7 @@
 //! The check on what a program tells of itself.
 //!
-//! Every address at which the kernel will ever enter a program passes here once, so that none needs a look when it is used.
+//! Every address at which the kernel will ever enter a program passes here once, so that none needs a look when it is
+//! used.
 
 use aegis_abi::program::{ProgramHeader, RETURN_SEQUENCE_BYTES, Range};
 use aegis_abi::vm::USER_END;

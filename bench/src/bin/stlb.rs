@@ -1,8 +1,8 @@
 //! The software TLB (the paper's section 5.4): a hit, which is a TLB miss that it answers.
 //!
-//! Counted is one load from a page that the TLB does not hold and the software TLB does, the load that fails and its repetition
-//! included. Pages are touched in turn, more of them than the TLB has entries; those that it happens to hold are not counted
-//! among them, for they take one instruction, which is not the median.
+//! Counted is one load from a page that the TLB does not hold and the software TLB does, the load that fails and its
+//! repetition included. Pages are touched in turn, more of them than the TLB has entries; those that it happens to hold
+//! are not counted among them, for they take one instruction, which is not the median.
 
 #![no_std]
 #![no_main]
