@@ -27,6 +27,7 @@ mod machine;
 mod memory;
 pub mod profile;
 pub mod prom;
+pub mod report;
 pub mod rtc;
 pub mod strict;
 pub mod symbols;

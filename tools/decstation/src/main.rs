@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use decstation::{Config, Limits, Machine, Profile, STALLS, Stall, Step, Stop};
+use decstation::{Config, Limits, Machine, Profile, STALLS, Stall, Step, Stop, report};
 use mips1::Instruction;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -52,6 +52,12 @@ struct Arguments {
     /// Serial lines without delay.
     #[arg(long)]
     instant_serial: bool,
+    /// Print the N functions that took most cycles to standard error at the end, and the lines of the first.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    hot: Option<u16>,
+    /// Write which source lines were executed, and how often, to FILE in lcov's form.
+    #[arg(long, value_name = "FILE")]
+    coverage: Option<PathBuf>,
     /// Print counts to standard error at the end.
     #[arg(long)]
     stats: bool,
@@ -95,7 +101,22 @@ fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.trace {
         machine.set_tracer(Some(Box::new(print_step)));
     }
+    // A file that can't be written is told before the run, not after.
+    let create =
+        |path: &PathBuf| std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()));
+    let mut coverage = arguments.coverage.as_ref().map(create).transpose()?;
+    if arguments.hot.is_some() || coverage.is_some() {
+        machine.start_profile();
+    }
     let stop = run_with_console(&mut machine, arguments.max_instructions);
+    let profile = machine.take_profile();
+    if let (Some(file), Some(path)) = (&mut coverage, &arguments.coverage) {
+        let text = report::coverage(&profile, machine.symbols());
+        file.write_all(text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    if let Some(count) = arguments.hot {
+        eprint!("{}", report::hot(&profile, machine.symbols(), count.into()));
+    }
     if arguments.stats {
         print_statistics(&machine);
     }

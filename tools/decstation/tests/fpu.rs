@@ -3,7 +3,7 @@
 mod common;
 use common::*;
 use decstation::fpu::{CAUSE_UNIMPLEMENTED, CONDITION};
-use decstation::{Config, Limits, Machine, Rule, Stall, Stop};
+use decstation::{Config, Injection, Limits, Machine, Rule, Stall, Stop};
 
 /// Coprocessors 0 and 1 usable.
 const ENABLE: &str = "li $8, 0x30000000; mtc0 $8, $12; nop; nop; nop;";
@@ -377,4 +377,62 @@ fn time() {
     assert_eq!(waits("mul.d $f8, $f2, $f4; mul.d $f10, $f2, $f4"), 4);
     assert_eq!(waits("mul.d $f8, $f2, $f4; add.d $f8, $f2, $f4"), 4, "a result does not overtake another");
     assert_eq!(waits("c.eq.s $f2, $f4; nop; bc1f 1f; 1f: nop"), 0);
+}
+
+/// A loop with loads, operations, a comparison and its branch, and a moved result.
+const LOOP: &str = "
+    la $8, data; li $9, 6; mtc1 $0, $f0; mtc1 $0, $f1; nop
+    again: lwc1 $f2, 0($8); lwc1 $f3, 4($8); addiu $9, $9, -1; mul.d $f4, $f2, $f2; add.d $f0, $f0, $f4; c.lt.d $f0, $f2; cvt.w.d $f6, $f0
+           bc1t again; mfc1 $4, $f6; nop; bgtz $9, again; addu $5, $5, $4
+           b end; nop
+    data:  .word 0x12345678, 0x40040000
+    end:   nop
+";
+
+#[test]
+fn an_interrupt_at_every_instruction_leaves_no_trace() {
+    // The handler uses the unit, too, and puts everything back. It runs with interrupts off.
+    let text = format!(
+        "
+        .org 0x80000080
+            mfc1 $16, $f2; mfc1 $17, $f4; cfc1 $18, $31; nop; ctc1 $0, $31; mtc1 $8, $f2; mtc1 $8, $f4; c.f.s $f2, $f4
+            mtc1 $16, $f2; mtc1 $17, $f4; ctc1 $18, $31; mfc0 $26, $14; nop; jr $26; rfe
+        .org 0x80030000
+        start: li $8, 0x30000401; mtc0 $8, $12; nop; nop; nop; {LOOP}"
+    );
+    for timed in [false, true] {
+        let config = with_fpu(Config { timed, ..plain() });
+        let reference = run(config.clone(), &text);
+        assert!(reference.register(5) > 0);
+        for at in 8..reference.instructions() - 4 {
+            let (mut machine, _) = load(config.clone(), &format!("{text}\n{HALT}"));
+            machine.inject(at, Injection::Interrupt { lines: 0x400 });
+            assert_eq!(machine.run(Limits::instructions(10_000)), Stop::Halted);
+            assert_eq!(machine.counts().exceptions[0], 1, "at {at}");
+            for register in [4, 5, 9] {
+                assert_eq!(machine.register(register), reference.register(register), "${register}, at {at}");
+            }
+            let (found, expected) = (machine.fpu().expect("it is there"), reference.fpu().expect("it is there"));
+            for register in 0..8 {
+                assert_eq!(found.register(register), expected.register(register), "$f{register}, at {at}");
+            }
+            assert_eq!(found.control(), expected.control(), "at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_run_in_pieces_is_the_same_run() {
+    let text = format!(
+        "{HANDLER} {ENABLE} li $8, 0x30008001; mtc0 $8, $12; nop; nop; nop; li $9, 0x80; ctc1 $9, $31; {LOOP} {HALT}"
+    );
+    let config = with_fpu(Config { timed: true, ..strict() });
+    let (mut whole, _) = load(config.clone(), &text);
+    assert_eq!(whole.run(Limits::NONE), Stop::Halted);
+    let (mut pieces, _) = load(config, &text);
+    while pieces.step().is_none() {}
+    assert!(whole.counts().stalls.get(Stall::Float) > 0);
+    assert_eq!(whole.register(20), 1, "the first conversion is inexact; the handler clears the enables");
+    assert_eq!(whole.counts(), pieces.counts());
+    assert_eq!(whole.cycles(), pieces.cycles());
 }

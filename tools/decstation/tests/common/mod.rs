@@ -3,6 +3,8 @@
 
 use decstation::{Config, Limits, Machine, Stop};
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// Where programs are placed unless they say otherwise: cached and unmapped.
 pub const BASE: u32 = 0x8003_0000;
@@ -315,4 +317,35 @@ pub fn run(config: Config, text: &str) -> Machine {
     let stop = machine.run(Limits::instructions(1_000_000));
     assert_eq!(stop, Stop::Halted, "{}", machine.describe(&stop));
     machine
+}
+
+/// A file for this test process alone.
+pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("decstation-{}-{name}", std::process::id()));
+    std::fs::write(&path, bytes).expect("a temporary file");
+    path
+}
+
+/// Compiles C for the bare machine with symbols and lines, by Debian's compiler: source and image. None: there is no compiler.
+pub fn compile(name: &str, source: &str) -> Option<(PathBuf, PathBuf)> {
+    let path = write(&format!("{name}.c"), source.as_bytes());
+    let image = path.with_extension("elf");
+    let compiled = Command::new("mipsel-linux-gnu-gcc")
+        .args(["-march=mips1", "-mabi=32", "-EL", "-msoft-float", "-mno-abicalls", "-fno-pic", "-G0", "-ffreestanding"])
+        .args(["-g", "-O1"])
+        .args(["-nostdlib", "-static", "-Wl,-Ttext=0x80030000", "-Wl,-e,_start", "-Wl,--build-id=none", "-Wl,-N"])
+        .arg("-o")
+        .args([&image, &path])
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no mipsel-linux-gnu-gcc here (apt-get install gcc-mipsel-linux-gnu)");
+        return None;
+    }
+    let stripped = Command::new("mipsel-linux-gnu-objcopy")
+        .args(["-R", ".reginfo", "-R", ".MIPS.abiflags"])
+        .arg(&image)
+        .output()
+        .expect("objcopy comes with the compiler");
+    assert!(stripped.status.success());
+    Some((path, image))
 }
