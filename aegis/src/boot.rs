@@ -140,6 +140,7 @@ fn start_program(kernel: &mut Kernel, memory: &mut FreeMemory, index: u8, progra
         next_entry: program.entry,
         start_of_slice: header.start_of_slice,
         end_of_slice: header.end_of_slice,
+        protected_entries: header.protected_entries,
         return_sequences: header.return_sequences,
         resume: header.resume,
         mappings,

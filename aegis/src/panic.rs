@@ -32,7 +32,7 @@ pub fn fault(frame: &FaultFrame, cause: Cause, epc: u32, address: u32) -> ! {
     let mut console = Raw::new();
     let _ = writeln!(
         console,
-        "\n{KERNEL_PANIC}exception {} in the kernel, address={address:#010x}, {PC}{epc:08x}",
+        "\n{KERNEL_PANIC}exception {} in the kernel, badvaddr={address:#010x}, {PC}{epc:08x}",
         cause.code()
     );
     for (row, registers) in frame.registers.chunks(4).enumerate() {

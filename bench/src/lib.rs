@@ -20,8 +20,8 @@ pub fn describe_loop(id: u32, how: &str) {
     exos_rt::println!("loop {} of={id} rounds={ROUNDS} how={how}", loop_of(id));
 }
 
-/// Defines two functions of assembly: `$alone` executes the operation once between its marks, `$looped` many times in a loop
-/// between the loop's marks.
+/// Defines two functions of assembly: `$alone` executes the operation once between its marks, `$looped` many times in a
+/// loop between the loop's marks.
 ///
 /// `prepare` is executed before each round, outside of the marks of a single one. Both may change what a function may
 /// change, and `$ra`. The loop's own are two instructions and the empty slot of its branch.

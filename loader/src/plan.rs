@@ -14,7 +14,7 @@ use aegis_abi::boot::{
     ARCHIVE_MAGIC, ArchiveHeader, BootInfo, KERNEL_NAME, MEMORY_KERNEL, MEMORY_LOADER, MEMORY_PROGRAM, MEMORY_RANGES,
     PROGRAMS, SEGMENTS, Segment,
 };
-use aegis_abi::program::{KERNEL_NOTE_TYPE, NOTE_TYPE, ProgramHeader, Range};
+use aegis_abi::program::{KERNEL_NOTE_TYPE, NOTE_TYPE, ProgramHeader, ProtectedEntries, Range};
 use aegis_abi::vm::{PAGE_BYTES, PROGRAM_START, USER_END};
 use heapless::Vec;
 
@@ -482,6 +482,7 @@ fn program_header(note: &[u8]) -> Option<ProgramHeader> {
             }
             handlers
         },
+        protected_entries: ProtectedEntries { synchronous: next()?, asynchronous: next()? },
         return_sequences: Range { start: next()?, end: next()? },
         resume: Range { start: next()?, end: next()? },
     })

@@ -64,7 +64,7 @@ fn a_good_image_is_placed() {
     let first = &info.programs[0];
     assert_eq!((text(&first.name), text(&first.arguments)), ("one", ""));
     assert_eq!(first.entry, 0x40_0008);
-    assert_eq!((first.header.start_of_slice, first.header.handlers[0], first.header.resume.end), (1, 3, 22));
+    assert_eq!((first.header.start_of_slice, first.header.handlers[0], first.header.resume.end), (1, 3, 24));
     assert_eq!(first.segment_count, 2);
     let [code, data, ..] = first.segments;
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What the hostile programs share: an instruction that must not be executed is, and what became of it is looked at.
 //!
-//! The instructions stand in data, which a program may execute as it may execute all that it can read. So no compiler has to know
-//! them, and the hazard checker does not refuse them.
+//! The instructions stand in data, which a program may execute as it may execute all that it can read. So no compiler
+//! has to know them, and the hazard checker does not refuse them.
 
 use core::arch::global_asm;
 use exos_rt::abi::exception::{Code, SavePage};
@@ -43,7 +43,8 @@ const SEEN: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 
 /// Bytes of a handler.
 const HANDLER_BYTES: u32 = 24;
 
-// A handler for each code: a0 = EPC, a1 = BadVAddr, a2 = Cause. Each notes them and returns to where the stub would have.
+// A handler for each code: a0 = EPC, a1 = BadVAddr, a2 = Cause. Each notes them and returns to where the stub would
+// have.
 global_asm!(
     ".set noreorder",
     ".set noat",
@@ -78,8 +79,8 @@ pub fn note_exceptions() {
 /// Executes a stub with `$a0` = `argument`, and tells what exception there was, if there was one.
 pub fn execute(stub: &'static Stub, argument: u32) -> Option<Seen> {
     let seen = SEEN as *mut Seen;
-    // SAFETY: the words in the save page are nobody else's. The stub is a function that changes no more than a function may; if it is not,
-    // that is the test.
+    // SAFETY: the words in the save page are nobody else's. The stub is a function that changes no more than a function
+    // may; if it is not, that is the test.
     unsafe {
         seen.write_volatile(Seen { pc: 0, address: 0, cause: u32::MAX });
         let function: extern "C" fn(u32) -> u32 = core::mem::transmute(stub.as_ptr());

@@ -152,7 +152,7 @@ pub struct Segment {
 
 const _: () = assert!(size_of::<Module>() == 40);
 const _: () = assert!(size_of::<Segment>() == 16);
-const _: () = assert!(size_of::<Program>() == 32 + 128 + 4 + 92 + 4 + 16 * SEGMENTS);
+const _: () = assert!(size_of::<Program>() == 32 + 128 + 4 + 100 + 4 + 16 * SEGMENTS);
 
 impl BootInfo {
     /// A block with nothing in it.
@@ -188,6 +188,7 @@ impl Program {
             start_of_slice: 0,
             end_of_slice: 0,
             handlers: [0; 16],
+            protected_entries: crate::program::ProtectedEntries { synchronous: 0, asynchronous: 0 },
             return_sequences: crate::program::Range { start: 0, end: 0 },
             resume: crate::program::Range { start: 0, end: 0 },
         },

@@ -1,6 +1,7 @@
 //! What the console's text means: the limits of a write, and the lines by which a run is judged.
 //!
-//! No exit status leaves a DECstation, so the verdict on a run is text. Each of these stands at the beginning of a line.
+//! No exit status leaves a DECstation, so the verdict on a run is text. Each of these stands at the beginning of a
+//! line.
 
 /// The most bytes that one write may send: a line and a half.
 pub const WRITE_MAX: u32 = 128;

@@ -1,8 +1,8 @@
 //! Exceptions: what a program is told, and where its registers are.
 //!
-//! Every exception but a system call goes to the program that caused it (the paper's section 5.3). The kernel saves `$a0`,
-//! `$a1` and `$a2` in the program's *save page*, in the slots of that exception's code, and enters the program's handler for
-//! the code, in user mode with interrupts on:
+//! Every exception but a system call goes to the program that caused it (the paper's section 5.3). The kernel saves
+//! `$a0`, `$a1` and `$a2` in the program's *save page*, in the slots of that exception's code, and enters the program's
+//! handler for the code, in user mode with interrupts on:
 //!
 //! | register | on entry |
 //! |---|---|
@@ -111,7 +111,8 @@ pub const CODES: usize = 32;
 /// The most time slices by which a program may overrun its end-of-slice handler before it is destroyed.
 pub const EXCESS_MAX: u32 = 8;
 
-/// The slot of the save page's `a0` that holds `$a0` at the end of a slice: no exception has this code, so that none disturbs it.
+/// The slot of the save page's `a0` that holds `$a0` at the end of a slice: no exception has this code, so that none
+/// disturbs it.
 pub const END_OF_SLICE_SLOT: usize = 16;
 
 /// The save page: one writable page of every program, mapped at [`vm::SAVE_PAGE`](crate::vm::SAVE_PAGE).

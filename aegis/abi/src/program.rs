@@ -1,8 +1,8 @@
 //! What a program tells about itself: the header that every program carries.
 //!
-//! It is the descriptor of the program's one ELF note of type [`NOTE_TYPE`] and owner [`NOTE_OWNER`], in a `PT_NOTE` segment.
-//! The loader passes it on and the kernel checks it once, before the program runs for the first time; so there is no moment
-//! at which a program runs without its handlers.
+//! It is the descriptor of the program's one ELF note of type [`NOTE_TYPE`] and owner [`NOTE_OWNER`], in a `PT_NOTE`
+//! segment. The loader passes it on and the kernel checks it once, before the program runs for the first time; so there
+//! is no moment at which a program runs without its handlers.
 
 /// Owner's name of the ELF note, without its closing zero byte.
 pub const NOTE_OWNER: &str = "Aegis";
@@ -14,11 +14,13 @@ pub const KERNEL_NOTE_TYPE: u32 = 2;
 /// Bytes of one return sequence.
 pub const RETURN_SEQUENCE_BYTES: u32 = 32;
 
-/// Where the kernel enters a program and where the program must not be caught half way.
+/// Where the kernel enters a program and where the program must not be caught half way: the exception, interrupt and
+/// protected entry contexts of its environment. (The fourth, the addressing context, is made of the program's
+/// segments.)
 ///
-/// Addresses are in user space and word aligned. `$k0` and `$k1` do not survive an interrupt or a TLB miss, yet a program that
-/// returns to an interrupted address must hold it in one of them. Two ranges make that safe: the kernel never resumes a program
-/// inside them, but at their beginning.
+/// Addresses are in user space and word aligned. `$k0` and `$k1` do not survive an interrupt or a TLB miss, yet a
+/// program that returns to an interrupted address must hold it in one of them. Two ranges make that safe: the kernel
+/// never resumes a program inside them, but at their beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct ProgramHeader {
@@ -30,13 +32,29 @@ pub struct ProgramHeader {
     pub end_of_slice: u32,
     /// Where it is entered for each exception, by code; 0 for nowhere.
     pub handlers: [u32; 16],
-    /// An array of return sequences, [`RETURN_SEQUENCE_BYTES`] each and aligned to it. Interrupted within one, it is begun
-    /// anew. Each lies in one page, and touches one page of data, the save page.
+    /// Where transfers of control from other environments enter it.
+    pub protected_entries: ProtectedEntries,
+    /// An array of return sequences, [`RETURN_SEQUENCE_BYTES`] each and aligned to it. Interrupted within one, it is
+    /// begun anew. Each lies in one page, and touches one page of data, the save page.
     pub return_sequences: Range,
     /// The code that resumes a slice. All the while the program's context is complete in memory; so interrupted in it
-    /// the program is not asked to save anything: at the end of a slice the next slice's owner runs at once, and after any
-    /// other interrupt the program goes on at `start_of_slice`, which therefore lies in the range.
+    /// the program is not asked to save anything: at the end of a slice the next slice's owner runs at once, and after
+    /// any other interrupt the program goes on at `start_of_slice`, which therefore lies in the range.
     pub resume: Range,
+}
+
+/// The protected entry context (the paper's section 5.2): where an environment is entered by those that transfer
+/// control to it. 0 where it takes no transfers.
+///
+/// Part of every environment, and checked like its other entries; this version of the interface has no call that
+/// transfers control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct ProtectedEntries {
+    /// For transfers that donate all later instances of the caller's time slice, too.
+    pub synchronous: u32,
+    /// For transfers that donate the rest of the current one.
+    pub asynchronous: u32,
 }
 
 /// Addresses from `start` to just before `end`. Empty if both are 0.
@@ -49,4 +67,4 @@ pub struct Range {
     pub end: u32,
 }
 
-const _: () = assert!(size_of::<ProgramHeader>() == 92);
+const _: () = assert!(size_of::<ProgramHeader>() == 100);

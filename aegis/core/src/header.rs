@@ -1,6 +1,7 @@
 //! The check on what a program tells of itself.
 //!
-//! Every address at which the kernel will ever enter a program passes here once, so that none needs a look when it is used.
+//! Every address at which the kernel will ever enter a program passes here once, so that none needs a look when it is
+//! used.
 
 use aegis_abi::program::{ProgramHeader, RETURN_SEQUENCE_BYTES, Range};
 use aegis_abi::vm::USER_END;
@@ -38,6 +39,10 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
     if !header.handlers.iter().all(|&handler| is_entry(handler)) {
         return Err("one of its exception handlers is not at a word-aligned user address");
     }
+    let entries = header.protected_entries;
+    if !is_entry(entries.synchronous) || !is_entry(entries.asynchronous) {
+        return Err("its protected entries are not word-aligned user addresses");
+    }
     let returns = header.return_sequences;
     if !is_range(returns) || !(returns.start | returns.end).is_multiple_of(RETURN_SEQUENCE_BYTES) {
         return Err("its return sequences are not a range of aligned user addresses");
@@ -51,6 +56,7 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aegis_abi::program::ProtectedEntries;
 
     type Change = fn(&mut ProgramHeader);
 
@@ -60,6 +66,7 @@ mod tests {
             start_of_slice: 0x1_0010,
             end_of_slice: 0x1_0100,
             handlers: [0x1_0200; 16],
+            protected_entries: ProtectedEntries { synchronous: 0x1_0300, asynchronous: 0 },
             return_sequences: Range { start: 0x1_0400, end: 0x1_0800 },
             resume: Range { start: 0x1_0000, end: 0x1_0080 },
         }
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn refuses_each_bad_field() {
-        let bad: [(u32, Change); 14] = [
+        let bad: [(u32, Change); 16] = [
             (0x1_0000, |h| h.abi_version += 1),
             (0, |_| ()),
             (0x8000_0000, |_| ()),
@@ -83,6 +90,8 @@ mod tests {
             (0x1_0000, |h| h.end_of_slice = 0xffff_fffc),
             (0x1_0000, |h| h.handlers[12] = 0x8003_0000),
             (0x1_0000, |h| h.handlers[1] = 0x1_0201),
+            (0x1_0000, |h| h.protected_entries.synchronous = 0x8003_0000),
+            (0x1_0000, |h| h.protected_entries.asynchronous = 2),
             (0x1_0000, |h| h.return_sequences.start = 0x1_0404),
             (0x1_0000, |h| h.return_sequences.end = 0x1_0000),
             (0x1_0000, |h| h.return_sequences.end = 0x8000_0020),

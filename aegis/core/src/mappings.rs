@@ -1,8 +1,9 @@
-//! Guaranteed mappings: the ranges of an environment's address space that the kernel itself maps again whenever it is missed.
+//! Guaranteed mappings: the ranges of an environment's address space that the kernel itself maps again whenever it is
+//! missed.
 //!
-//! The paper's section 5.2: they make sure that the code and data with which a program handles its own exceptions are always
-//! there. They are also the only memory through which a program passes data to a call, so that the kernel needs no page
-//! table of the program's to check a pointer.
+//! The paper's section 5.2: they make sure that the code and data with which a program handles its own exceptions are
+//! always there. They are also the only memory through which a program passes data to a call, so that the kernel needs
+//! no page table of the program's to check a pointer.
 
 use aegis_abi::boot::SEGMENTS;
 use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, USER_END};
@@ -81,7 +82,8 @@ impl Mappings {
         Some(Page { frame: mapping.physical_start + offset, writable: mapping.writable })
     }
 
-    /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are mapped.
+    /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are
+    /// mapped.
     ///
     /// The pieces are pages or parts of pages: as many as the range touches.
     #[must_use]

@@ -1,7 +1,8 @@
 //! The slice vector: who owns which time slice, whose turn it is, and what overrunning one costs.
 //!
-//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by its owner; each tick that passes before it
-//! does counts as excess time, is paid for with one of the owner's later slices, and too many are the owner's end.
+//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by its owner; each tick that passes
+//! before it does counts as excess time, is paid for with one of the owner's later slices, and too many are the owner's
+//! end.
 
 use aegis_abi::exception::EXCESS_MAX;
 use aegis_abi::slice::COUNT;
@@ -97,8 +98,8 @@ impl Slices {
 
     /// Goes on to the next slice that somebody owns and need not forfeit, and says who. `None` if nobody owns a slice.
     ///
-    /// Bounded: an owner forfeits at most [`EXCESS_MAX`] slices in a row, so the vector is walked at most that often and
-    /// once more.
+    /// Bounded: an owner forfeits at most [`EXCESS_MAX`] slices in a row, so the vector is walked at most that often
+    /// and once more.
     pub fn advance(&mut self) -> Option<Owner> {
         self.ending = false;
         for _ in 0..(EXCESS_MAX as usize + 1) * COUNT {

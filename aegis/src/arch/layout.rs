@@ -7,7 +7,7 @@
 
 use aegis_abi::boot::NAME_BYTES;
 use aegis_abi::exception::{CODES, SavePage};
-use aegis_abi::program::Range;
+use aegis_abi::program::{ProtectedEntries, Range};
 use aegis_core::mappings::Mappings;
 use core::mem::offset_of;
 
@@ -28,6 +28,10 @@ pub const STLB_INDEX_MASK: u32 = 0x3ffc;
 pub const SAVE_DISTANCE: u32 = 0x1000;
 
 /// What the kernel knows of an environment: a page.
+///
+/// Its four contexts, as the paper's section 5.2 has them: for exceptions the handlers (and the save page); for interrupts
+/// the entries at the start and the end of a slice; the protected entries; for addressing the guaranteed mappings,
+/// the context id, Status, and the hash into the software TLB.
 #[repr(C, align(4096))]
 pub struct Record {
     /// Where each exception goes, by code: to the program, or, where bit 31 is set, to assembly of the kernel.
@@ -46,6 +50,8 @@ pub struct Record {
     pub start_of_slice: u32,
     /// From its header.
     pub end_of_slice: u32,
+    /// From its header.
+    pub protected_entries: ProtectedEntries,
     /// From its header.
     pub return_sequences: Range,
     /// From its header.

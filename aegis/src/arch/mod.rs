@@ -9,15 +9,16 @@
 //! - [`cp0`]: registers of coprocessor 0 and the TLB
 //! - `ways`: how assembly calls Rust and returns to programs
 //!
-//! There are two processors: the R3000, and MIPS32, which takes exceptions and maps pages in another way. What differs is in modules of the
-//! same names, those of MIPS32 in the directory `mips32`; the feature `malta` chooses them. The rest is the same source.
+//! There are two processors: the R3000, and MIPS32, which takes exceptions and maps pages in another way. What differs
+//! is in modules of the same names, those of MIPS32 in the directory `mips32`; the feature `malta` chooses them. The
+//! rest is the same source.
 //!
-//! The kernel runs with interrupts off from the vector to `rfe` (`eret` on MIPS32), in kseg0, on one stack. It takes no exception of its own:
-//! one that occurs all the same is a bug, is recognised by the record that is current then, the kernel's own, and ends in a
-//! panic.
+//! The kernel runs with interrupts off from the vector to `rfe` (`eret` on MIPS32), in kseg0, on one stack. It takes no
+//! exception of its own: one that occurs all the same is a bug, is recognised by the record that is current then, the
+//! kernel's own, and ends in a panic.
 //!
-//! `$k0` and `$k1` are never used by compiled code, so in the kernel they keep their values across calls to Rust; the paths
-//! below rely on it.
+//! `$k0` and `$k1` are never used by compiled code, so in the kernel they keep their values across calls to Rust; the
+//! paths below rely on it.
 
 #[cfg_attr(feature = "malta", path = "mips32/cp0.rs")]
 pub mod cp0;
@@ -58,7 +59,8 @@ impl layout::Record {
     /// The save page beside this record.
     pub fn save_page(&mut self) -> &mut aegis_abi::exception::SavePage {
         let record: *mut layout::Record = self;
-        // SAFETY: records exist only as the first part of `Pages`. The program does not run, so nobody else writes to the page.
+        // SAFETY: records exist only as the first part of `Pages`. The program does not run, so nobody else writes to
+        // the page.
         unsafe { &mut (*record.cast::<layout::Pages>()).save }
     }
 }

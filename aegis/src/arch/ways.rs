@@ -21,8 +21,8 @@ macro_rules! from_rust_to_program {
     };
 }
 
-/// Rust found that a miss of the software TLB is the program's: as if the vector had been the other. EPC, Cause and BadVAddr are as
-/// they were. `$k0` and `$k1` are free.
+/// Rust found that a miss of the software TLB is the program's: as if the vector had been the other. EPC, Cause and
+/// BadVAddr are as they were. `$k0` and `$k1` are free.
 macro_rules! from_rust_to_dispatch {
     () => {
         "    j     general\n     nop"

@@ -1,7 +1,7 @@
 //! Table 4: null procedure call, and null system call without and with a kernel stack.
 //!
-//! Counted is one call with nothing around it. Timed is a loop, as in the paper, which does not say what its loop contains; an
-//! empty loop is measured too.
+//! Counted is one call with nothing around it. Timed is a loop, as in the paper, which does not say what its loop
+//! contains; an empty loop is measured too.
 
 #![no_std]
 #![no_main]

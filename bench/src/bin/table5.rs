@@ -1,8 +1,8 @@
 //! Table 5: exception dispatch, for the four causes that the paper measured.
 //!
-//! Counted is from the instruction that fails, itself included, to the first instruction of the program's handler. The way
-//! back, which takes no kernel, is counted by itself. Timed is the whole: the failing instruction, dispatch, a handler of three instructions
-//! that skips it, the way back. The paper does not say what its loop contains.
+//! Counted is from the instruction that fails, itself included, to the first instruction of the program's handler. The
+//! way back, which takes no kernel, is counted by itself. Timed is the whole: the failing instruction, dispatch, a
+//! handler of three instructions that skips it, the way back. The paper does not say what its loop contains.
 //@ except-hazard: fpu it is one of the causes that are measured, and never executed
 
 #![no_std]

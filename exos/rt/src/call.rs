@@ -37,8 +37,8 @@ pub fn null() {
     unsafe { raw(0, 0, 0, call::NULL) };
 }
 
-/// Gives up the rest of this time slice; returns in a later one. May return early, without having given up anything, if a
-/// slice ends just then.
+/// Gives up the rest of this time slice; returns in a later one. May return early, without having given up anything, if
+/// a slice ends just then.
 pub fn yield_slice() {
     // SAFETY: saves and restores all that a function must preserve.
     unsafe { sequences::exos_yield() }
@@ -54,8 +54,8 @@ pub fn exit(status: u32) -> ! {
 /// Sends text to the console in one piece.
 ///
 /// # Errors
-/// [`Error::BadArgument`] if it is longer than [`WRITE_MAX`](aegis_abi::console::WRITE_MAX), [`Error::Busy`] if the console's queue
-/// has no room for it now.
+/// [`Error::BadArgument`] if it is longer than [`WRITE_MAX`](aegis_abi::console::WRITE_MAX), [`Error::Busy`] if the
+/// console's queue has no room for it now.
 pub fn console_write(text: &[u8]) -> Result<(), Error> {
     // SAFETY: the kernel only reads the bytes.
     check(unsafe { raw(text.as_ptr() as u32, text.len() as u32, 0, call::CONSOLE_WRITE) }).map(drop)

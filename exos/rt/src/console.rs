@@ -1,7 +1,7 @@
 //! Formatted text on the console: [`print!`](crate::print) and [`println!`](crate::println).
 //!
-//! What one macro call prints is gathered and sent in pieces of at most [`WRITE_MAX`] bytes; a line that fits is never mixed
-//! with another program's. While the console's queue is full the program gives up its time slices.
+//! What one macro call prints is gathered and sent in pieces of at most [`WRITE_MAX`] bytes; a line that fits is never
+//! mixed with another program's. While the console's queue is full the program gives up its time slices.
 
 use crate::call;
 use aegis_abi::Error;

@@ -11,10 +11,11 @@
 //!     exos_rt::println!("hello");
 //! }
 //! ```
-//! in a crate whose build script prints `cargo:rustc-link-arg-bins=-Tprogram.ld`. It ends with status 0 when `main` returns,
-//! otherwise through [`exit`](call::exit).
+//! in a crate whose build script prints `cargo:rustc-link-arg-bins=-Tprogram.ld`. It ends with status 0 when `main`
+//! returns, otherwise through [`exit`](call::exit).
 //!
-//! The argument `limit=N` ends a program, with a report, that has used N time slices to their end without ending by itself.
+//! The argument `limit=N` ends a program, with a report, that has used N time slices to their end without ending by
+//! itself.
 //!
 //! - [`call`]: the system calls
 //! - [`console`]: `print!` and `println!`

@@ -1,9 +1,10 @@
-//! The assembly of every program: its first instruction, the start and the end of a slice, the way back from an exception.
+//! The assembly of every program: its first instruction, the start and the end of a slice, the way back from an
+//! exception.
 //!
-//! `$k0` and `$k1` do not survive an interrupt or a TLB miss, so code that holds an address in one of them must be begun anew
-//! when that happens; the kernel does this for the two ranges that the program's header names
-//! ([`ProgramHeader`]). Both lie within one page, so that, once their first load has gone through, neither code nor data
-//! misses the TLB until they are left.
+//! `$k0` and `$k1` do not survive an interrupt or a TLB miss, so code that holds an address in one of them must be
+//! begun anew when that happens; the kernel does this for the two ranges that the program's header names
+//! ([`ProgramHeader`]). Both lie within one page, so that, once their first load has gone through, neither code nor
+//! data misses the TLB until they are left.
 
 use crate::{fault, program};
 use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
@@ -17,7 +18,8 @@ const STACK: usize = 16 * 1024;
 /// Bytes of the stack for reporting a fault: the program's own may be what is broken.
 const FAULT_STACK: usize = 4 * 1024;
 
-/// A program's registers while it waits for its next slice. It lies in the save page, which an offset from `$zero` reaches.
+/// A program's registers while it waits for its next slice. It lies in the save page, which an offset from `$zero`
+/// reaches.
 #[repr(C)]
 struct Context {
     /// By number. Those of `$zero`, `$k0` and `$k1` are not used.
@@ -191,6 +193,7 @@ global_asm!(
     "    .word exos_unhandled",
     "    .endr",
     "    .word 0, 0, 0",
+    "    .word 0, 0",                  // no transfers of control
     "    .word exos_return, exos_return_end",
     "    .word exos_resume, exos_resume_end",
     "",

@@ -1,7 +1,7 @@
 //! The loader on the machine: from the PROM to the kernel.
 //!
-//! What differs from one machine to the other is in `entry` and `prom`: the DECstation's here, a Malta's in the directory `malta`. The
-//! feature `malta` chooses them.
+//! What differs from one machine to the other is in `entry` and `prom`: the DECstation's here, a Malta's in the
+//! directory `malta`. The feature `malta` chooses them.
 
 mod console;
 #[cfg_attr(feature = "malta", path = "malta/entry.rs")]

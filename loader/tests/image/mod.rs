@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use aegis_abi::boot::{MEMORY_KERNEL, MEMORY_PROGRAM};
-use aegis_abi::program::{KERNEL_NOTE_TYPE, NOTE_TYPE};
+use aegis_abi::program::{KERNEL_NOTE_TYPE, NOTE_TYPE, ProgramHeader};
 use aegis_loader::memory::{Extent, PROM_END, VECTORS_END};
 use aegis_loader::plan::{Inputs, Operation, Plan, Refusal};
 
@@ -55,7 +55,7 @@ pub fn kernel_note(version: u32) -> Segment {
 
 /// A program's note: after the version each word is its own index.
 pub fn program_note(version: u32) -> Segment {
-    let words = std::iter::once(version).chain(1..23);
+    let words = std::iter::once(version).chain(1..size_of::<ProgramHeader>() as u32 / 4);
     note(NOTE_TYPE, &words.flat_map(u32::to_le_bytes).collect::<Vec<_>>())
 }
 

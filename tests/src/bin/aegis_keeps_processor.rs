@@ -24,7 +24,7 @@ aegis_tests::bare_program! {
     header: [
         ".word start_of_slice, end_of_slice",
         ".space 64",
-        ".word 0, 0",
+        ".word 0, 0, 0, 0",
         ".word start_of_slice, start_of_slice_end",
     ],
 }

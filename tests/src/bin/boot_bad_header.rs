@@ -21,7 +21,7 @@ aegis_tests::bare_program! {
         ".word 0",
         ".endr",
         ".word 0x80000080",
-        ".word 0, 0",
+        ".word 0, 0, 0, 0",
         ".word _start, _start_end",
     ],
 }

@@ -1,5 +1,5 @@
-//! A program reads, writes and executes addresses of the kernel's, with every instruction that can: each time it gets an address error that
-//! tells the address, and nothing is read.
+//! A program reads, writes and executes addresses of the kernel's, with every instruction that can: each time it gets
+//! an address error that tells the address, and nothing is read.
 //@ run: hostile_kernel_memory aegis_witness
 //@ expect: hostile_kernel_memory: 336 accesses trapped
 //@ expect: aegis_witness: undisturbed
@@ -17,8 +17,8 @@ use exos_rt::abi::exception::Code;
 use exos_rt::println;
 use hostile::{RETURN, Stub, execute, note_exceptions, stub};
 
-/// Addresses, on word boundaries: the vectors, the gates, the kernel's pages, the software TLB, free memory and memory that is not there; the
-/// same uncached; devices and the PROM; the mapped space of the kernel's.
+/// Addresses, on word boundaries: the vectors, the gates, the kernel's pages, the software TLB, free memory and memory
+/// that is not there; the same uncached; devices and the PROM; the mapped space of the kernel's.
 const ADDRESSES: [u32; 24] = [
     0x8000_0000,
     0x8000_0080,

@@ -219,6 +219,9 @@ impl Machine {
 
     fn raise(&mut self, code: Exception, pc: u32, slot: bool, unit: u32, refill: bool) {
         self.cpu.commit_load();
+        if let Some(fpu) = &mut self.fpu {
+            fpu.settle();
+        }
         self.cp0.epc = if slot { pc.wrapping_sub(4) } else { pc };
         self.cp0.cause = self.cp0.cause & CAUSE_IP | if slot { CAUSE_BD } else { 0 } | unit << 28 | (code as u32) << 2;
         let status = self.cp0.status;

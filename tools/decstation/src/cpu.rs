@@ -5,6 +5,7 @@
 
 use crate::cache::index_of;
 use crate::cp0::{Exception, NEVER, SR_CU0, SR_KUC};
+use crate::fpu::Effect;
 use crate::insn::{NOWHERE, Op};
 use crate::instruments::{Mark, Passage, Stall, Step};
 use crate::machine::{Machine, Stop};
@@ -471,13 +472,28 @@ impl Machine {
                     raise!(Exception::Ri)
                 }
                 Op::Cop | Op::CopRead => {
-                    if !self.coprocessor_usable(insn.imm, pc) {
+                    let unit = insn.imm >> 26 & 3;
+                    if !self.coprocessor_usable(unit, pc) {
                         if TIMED {
                             self.lost_to_exception();
                         }
                         continue;
                     }
-                    if insn.op == Op::CopRead {
+                    if unit == 1 && self.fpu.is_some() {
+                        match self.float::<TIMED, STRICT>(insn.imm, b, pc) {
+                            Effect::None => {}
+                            Effect::Read(value) => {
+                                self.cpu.load_to = insn.d;
+                                self.cpu.load_value = value;
+                                self.cpu.moved_at = self.cpu.instructions;
+                            }
+                            Effect::Exception => {
+                                if TIMED {
+                                    self.lost_to_exception();
+                                }
+                            }
+                        }
+                    } else if insn.op == Op::CopRead {
                         self.cpu.load_to = insn.d;
                         self.cpu.load_value = 0;
                         self.cpu.moved_at = self.cpu.instructions;
@@ -491,8 +507,12 @@ impl Machine {
                         }
                         continue;
                     }
-                    // CpCond(0) is the write buffer's "empty"; nothing drives the others.
-                    let condition = unit == 0 && (!TIMED || self.write_buffer.is_empty(self.cpu.now()));
+                    // CpCond(0) is the write buffer's "empty", CpCond(1) the floating-point unit's; nothing drives the others.
+                    let condition = match unit {
+                        0 => !TIMED || self.write_buffer.is_empty(self.cpu.now()),
+                        1 => self.float_condition::<STRICT>(pc),
+                        _ => false,
+                    };
                     branch!(condition == (insn.d & 4 != 0))
                 }
                 Op::CopLoad | Op::CopStore => {
@@ -509,7 +529,17 @@ impl Machine {
                         continue;
                     }
                     let va = a.wrapping_add(insn.imm);
-                    if insn.op == Op::CopLoad {
+                    let register = usize::from(insn.d >> 2);
+                    if unit == 1 && self.fpu.is_some() {
+                        if insn.op == Op::CopStore {
+                            let value = self.float_store::<TIMED, STRICT>(register, pc);
+                            store!(va, va, 4, value, 0xf)
+                        } else if let Some(value) = self.load::<TIMED, STRICT>(va, va, 4, 0xf, pc) {
+                            self.float_load::<TIMED>(register, value);
+                        } else if TIMED {
+                            self.lost_to_exception();
+                        }
+                    } else if insn.op == Op::CopLoad {
                         let _ = self.load::<TIMED, STRICT>(va, va, 4, 0xf, pc);
                     } else {
                         store!(va, va, 4, 0, 0xf)
@@ -550,6 +580,9 @@ impl Machine {
             self.unusable(unit, pc, slot);
             return false;
         }
+        if unit == 1 && self.fpu.is_some() {
+            return true;
+        }
         let rule = if unit == 1 { Rule::Fpu } else { Rule::CoprocessorAbsent };
         self.violation(rule, pc, || format!("coprocessor {unit} is enabled, but there is none"));
         true
@@ -567,7 +600,7 @@ impl Machine {
         }
     }
 
-    fn check_mips1(&mut self, pc: u32) {
+    pub(crate) fn check_mips1(&mut self, pc: u32) {
         if !self.user_mode() {
             self.violation(Rule::NotMips1, pc, || "not a MIPS I instruction".into());
         }

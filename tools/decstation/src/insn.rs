@@ -20,13 +20,13 @@ pub enum Op {
     Mfc0, Mtc0, Tlbr, Tlbwi, Tlbwr, Tlbp, Rfe,
     /// A coprocessor 0 instruction that the R3000 does not have: privilege is checked first.
     Cop0Reserved,
-    /// Any instruction of coprocessor 1 to 3 other than those below; `imm` is the unit.
+    /// Any instruction of coprocessor 1 to 3 other than those below; `imm` is the word, whose bits 27..26 are the unit.
     Cop,
-    /// `mfcz`, `cfcz` of an absent coprocessor; `imm` is the unit.
+    /// `mfcz`, `cfcz`; `imm` is the word.
     CopRead,
     /// `bczf`, `bczt`; `s2` bit 0 is the sense, `d` the unit.
     CopBranch,
-    /// `lwcz`, `swcz`; `d` is the unit.
+    /// `lwcz`, `swcz`; `d` is the unit, with its register above.
     CopLoad, CopStore,
     /// The host's side of a PROM entry.
     Prom,
@@ -143,10 +143,10 @@ pub fn decode(word: u32) -> Insn {
         unit @ 0x11..=0x13 => {
             let unit = unit & 3;
             match rs {
-                0x00 | 0x02 => Insn { op: CopRead, s1: 0, s2: 0, d: to(rt), imm: unit },
-                0x04 | 0x06 => Insn { op: Cop, s1: 0, s2: rt, d: NOWHERE, imm: unit },
+                0x00 | 0x02 => Insn { op: CopRead, s1: 0, s2: 0, d: to(rt), imm: word },
+                0x04 | 0x06 => Insn { op: Cop, s1: 0, s2: rt, d: NOWHERE, imm: word },
                 0x08 if rt < 2 => Insn { op: CopBranch, s1: 0, s2: 0, d: rt << 2 | unit as u8, imm: offset },
-                _ => Insn { imm: unit, ..bare(Cop) },
+                _ => bare(Cop),
             }
         }
         0x20 => immediate(Lb, signed),
@@ -162,8 +162,8 @@ pub fn decode(word: u32) -> Insn {
         0x2a => store(Swl),
         0x2b => store(Sw),
         0x2e => store(Swr),
-        unit @ 0x30..=0x33 => Insn { op: CopLoad, s1: rs, s2: 0, d: (unit & 3) as u8, imm: signed },
-        unit @ 0x38..=0x3b => Insn { op: CopStore, s1: rs, s2: 0, d: (unit & 3) as u8, imm: signed },
+        unit @ 0x30..=0x33 => Insn { op: CopLoad, s1: rs, s2: 0, d: rt << 2 | (unit & 3) as u8, imm: signed },
+        unit @ 0x38..=0x3b => Insn { op: CopStore, s1: rs, s2: 0, d: rt << 2 | (unit & 3) as u8, imm: signed },
         _ => Insn::RESERVED,
     }
 }

@@ -20,6 +20,8 @@ pub enum Stall {
     UncachedRead,
     /// `mfhi` or `mflo` waited for a product or quotient.
     MultiplyDivide,
+    /// A floating-point instruction waited for a result or for its unit.
+    Float,
     /// Instructions killed by an exception or interrupt.
     Exception,
     /// A fetch missed the instruction micro-TLB.
@@ -27,7 +29,7 @@ pub enum Stall {
 }
 
 /// All kinds of stall.
-pub const STALLS: [Stall; 9] = [
+pub const STALLS: [Stall; 10] = [
     Stall::CodeMiss,
     Stall::DataMiss,
     Stall::ReadWait,
@@ -35,6 +37,7 @@ pub const STALLS: [Stall; 9] = [
     Stall::PartialStore,
     Stall::UncachedRead,
     Stall::MultiplyDivide,
+    Stall::Float,
     Stall::Exception,
     Stall::MicroTlb,
 ];
@@ -50,6 +53,7 @@ impl Stall {
             Stall::PartialStore => "partial store",
             Stall::UncachedRead => "uncached read",
             Stall::MultiplyDivide => "multiply/divide",
+            Stall::Float => "floating point",
             Stall::Exception => "exception",
             Stall::MicroTlb => "micro-TLB",
         }
@@ -204,4 +208,7 @@ pub enum Injection {
         /// Parity, framing or overrun.
         bits: u16,
     },
+    /// The clock's period ends now: register C shows the periodic flag and, if the guest enabled it, the interrupt comes. The
+    /// regular period goes on as if nothing had happened. A clock that was given no period has none that could end.
+    Tick,
 }

@@ -43,6 +43,9 @@ pub const IP_RTC: u32 = 1 << 11;
 /// Cause bit of memory errors (hardware interrupt 3).
 pub const IP_MEMORY: u32 = 1 << 13;
 
+/// Cause bit of the floating-point unit (hardware interrupt 5); the line comes from the unit, not through the board.
+pub const IP_FPU: u32 = 1 << 15;
+
 /// No device answers at this address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout;

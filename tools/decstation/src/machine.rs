@@ -3,6 +3,7 @@
 use crate::cache::Caches;
 use crate::cp0::{CAUSE_IP, CAUSE_SOFTWARE, Cp0, Exception, SR_SWC};
 use crate::cpu::Cpu;
+use crate::fpu::Fpu;
 use crate::image::{Image, ImageError};
 use crate::instruments::{Counts, Executions, Hooks, Injection, Mark, MarkSink, Passage, Stall, Tracer};
 use crate::kn02::Kn02;
@@ -34,6 +35,8 @@ pub struct Config {
     pub instant_serial: bool,
     /// Variables added to the PROM's environment.
     pub environment: Vec<(String, String)>,
+    /// A floating-point unit is in its socket.
+    pub fpu: bool,
 }
 
 impl Default for Config {
@@ -47,6 +50,7 @@ impl Default for Config {
             timed: true,
             instant_serial: false,
             environment: Vec::new(),
+            fpu: false,
         }
     }
 }
@@ -129,6 +133,7 @@ pub struct Machine {
     pub(crate) config: Config,
     pub(crate) cpu: Cpu,
     pub(crate) cp0: Cp0,
+    pub(crate) fpu: Option<Box<Fpu>>,
     pub(crate) tlb: Tlb,
     pub(crate) caches: Caches,
     pub(crate) ram: Box<[u32]>,
@@ -178,6 +183,7 @@ impl Machine {
         let mut machine = Machine {
             cpu: Cpu::new(0xbfc0_0000),
             cp0: Cp0::default(),
+            fpu: config.fpu.then(Box::default),
             tlb: Tlb::default(),
             caches: Caches::default(),
             ram: vec![0; bytes / 4].into_boxed_slice(),
@@ -328,7 +334,10 @@ impl Machine {
         }
         let event = self.board.advance(self.cycles());
         self.flush_output();
-        self.cp0.cause = self.cp0.cause & !(CAUSE_IP & !CAUSE_SOFTWARE) | self.board.interrupts() | self.injected_lines;
+        self.cp0.cause = self.cp0.cause & !(CAUSE_IP & !CAUSE_SOFTWARE)
+            | self.board.interrupts()
+            | self.injected_lines
+            | self.fpu_line();
         if count >= self.instruction_limit || self.cycles() >= self.cycle_limit {
             return Some(Stop::Budget);
         }
@@ -387,6 +396,7 @@ impl Machine {
                 self.forget_translations();
             }
             Injection::SerialError { bits } => self.board.dz.inject_error(bits),
+            Injection::Tick => self.board.rtc.inject_tick(self.cpu.instructions + self.cpu.stalls),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use decstation::{Config, Limits, Machine, Profile, STALLS, Step, Stop};
+use decstation::{Config, Limits, Machine, Profile, STALLS, Stall, Step, Stop, report};
 use mips1::Instruction;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,9 +46,18 @@ struct Arguments {
     /// ELF files whose symbols explain addresses, beside the image's own.
     #[arg(long, value_name = "ELF")]
     symbols: Vec<PathBuf>,
+    /// Put a floating-point unit in.
+    #[arg(long)]
+    fpu: bool,
     /// Serial lines without delay.
     #[arg(long)]
     instant_serial: bool,
+    /// Print the N functions that took most cycles to standard error at the end, and the lines of the first.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    hot: Option<u16>,
+    /// Write which source lines were executed, and how often, to FILE in lcov's form.
+    #[arg(long, value_name = "FILE")]
+    coverage: Option<PathBuf>,
     /// Print counts to standard error at the end.
     #[arg(long)]
     stats: bool,
@@ -80,6 +89,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
         strict: arguments.strict,
         timed: !arguments.functional,
         instant_serial: arguments.instant_serial,
+        fpu: arguments.fpu,
         ..Config::default()
     });
     let show = |path: &Path| path.display().to_string();
@@ -91,7 +101,22 @@ fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.trace {
         machine.set_tracer(Some(Box::new(print_step)));
     }
+    // A file that can't be written is told before the run, not after.
+    let create =
+        |path: &PathBuf| std::fs::File::create(path).with_context(|| format!("can't write {}", path.display()));
+    let mut coverage = arguments.coverage.as_ref().map(create).transpose()?;
+    if arguments.hot.is_some() || coverage.is_some() {
+        machine.start_profile();
+    }
     let stop = run_with_console(&mut machine, arguments.max_instructions);
+    let profile = machine.take_profile();
+    if let (Some(file), Some(path)) = (&mut coverage, &arguments.coverage) {
+        let text = report::coverage(&profile, machine.symbols());
+        file.write_all(text.as_bytes()).with_context(|| format!("can't write {}", path.display()))?;
+    }
+    if let Some(count) = arguments.hot {
+        eprint!("{}", report::hot(&profile, machine.symbols(), count.into()));
+    }
     if arguments.stats {
         print_statistics(&machine);
     }
@@ -163,7 +188,7 @@ fn print_statistics(machine: &Machine) {
         machine.microseconds(),
         machine.config().profile
     );
-    for kind in STALLS {
+    for kind in STALLS.into_iter().filter(|&kind| kind != Stall::Float || machine.fpu().is_some()) {
         eprintln!("{:>16} {:>12}", kind.name(), counts.stalls.get(kind));
     }
 }

@@ -29,6 +29,27 @@ pub struct WriteBufferTiming {
     pub drain_before_read: bool,
 }
 
+/// Cycles after the issue of a floating-point operation before its result can be used; its unit is busy as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloatTiming {
+    /// Additions and subtractions.
+    pub add: Cycles,
+    /// Comparisons.
+    pub compare: Cycles,
+    /// Moves, absolute values and negations.
+    pub sign: Cycles,
+    /// Multiplications.
+    pub multiply_single: Cycles,
+    /// Multiplications of doubles.
+    pub multiply_double: Cycles,
+    /// Divisions.
+    pub divide_single: Cycles,
+    /// Divisions of doubles.
+    pub divide_double: Cycles,
+    /// Conversions.
+    pub convert: Cycles,
+}
+
 /// Everything that makes one machine's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -66,6 +87,10 @@ pub struct Profile {
     pub micro_tlb_miss: Cycles,
     /// Entries of the instruction micro-TLB.
     pub micro_tlb: usize,
+    /// The floating-point unit's identity register, FCR0, where there is one.
+    pub fpu_identity: u32,
+    /// Its time.
+    pub float: FloatTiming,
 }
 
 /// What the four machines share: the core.
@@ -99,12 +124,28 @@ const CORE: Profile = Profile {
     // Guess: two entries, one cycle.
     micro_tlb_miss: 1,
     micro_tlb: 2,
+    // Implementation sourced: R3010. Guess: the revision.
+    fpu_identity: 0x0000_0340,
+    float: FloatTiming {
+        // Sourced: GCC's R3000 pipeline description. That a unit takes no new operation meanwhile is a guess.
+        add: 2,
+        compare: 2,
+        sign: 1,
+        multiply_single: 4,
+        multiply_double: 5,
+        divide_single: 12,
+        divide_double: 19,
+        // Guess, range 1..3.
+        convert: 2,
+    },
 };
 
 /// KN01: the DECstation 2100 and 3100 differ in nothing but the clock.
 const KN01: Profile = Profile {
     // R2000A.
     prid: 0x0000_0210,
+    // Implementation sourced: R2010. Guess: the revision.
+    fpu_identity: 0x0000_0210,
     // Sourced: Bershad, Draves and Forin resolve one miss in 5 cycles, a word at a time.
     refill_words: 1,
     read_miss: 5,

@@ -156,6 +156,14 @@ impl Rtc {
         self.done = ticks;
     }
 
+    /// Sets the periodic flag before its time. The divider chain, and so the regular period, goes on.
+    pub(crate) fn inject_tick(&mut self, now: u64) {
+        self.advance(now);
+        if self.running() && self.period().is_some() {
+            self.flags |= C_PF;
+        }
+    }
+
     /// When an enabled flag can next be set, after [`Rtc::advance`].
     pub fn next_event(&self) -> u64 {
         if !self.running() || self.interrupt() {
@@ -279,6 +287,21 @@ mod tests {
         assert_eq!(rtc.read(HZ / 64, 12), C_IRQF | C_PF);
         assert!(!rtc.interrupt());
         assert_eq!(rtc.next_event(), 2 * HZ / 64);
+    }
+
+    #[test]
+    fn a_planted_tick_leaves_the_period_alone() {
+        let mut rtc = Rtc::new(HZ);
+        rtc.inject_tick(10);
+        assert_eq!(rtc.read(10, 12), 0, "no period");
+        rtc.write(20, 10, 0x2a);
+        rtc.inject_tick(30);
+        assert!(!rtc.interrupt());
+        assert_eq!(rtc.read(30, 12), C_PF, "not enabled");
+        rtc.write(40, 11, B_PIE | B_DM | B_24);
+        rtc.inject_tick(50);
+        assert_eq!(rtc.read(50, 12), C_IRQF | C_PF);
+        assert_eq!(rtc.next_event(), HZ / 64);
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub enum Rule {
     WildJump,
     /// A use of coprocessor 1, which is enabled but absent.
     Fpu,
+    /// `bc1t` or `bc1f` right after the instruction that sets the condition.
+    FpuCondition,
+    /// Arithmetic on an odd floating-point register, which holds half a number, or a control register that does not exist.
+    FpuRegister,
     /// A use of coprocessor 2 or 3, which is enabled but absent.
     CoprocessorAbsent,
     /// A device register through the cache.
@@ -68,6 +72,8 @@ impl Rule {
             Rule::WildStore => "wild-store",
             Rule::WildJump => "wild-jump",
             Rule::Fpu => "fpu",
+            Rule::FpuCondition => "fpu-condition",
+            Rule::FpuRegister => "fpu-register",
             Rule::CoprocessorAbsent => "coprocessor-absent",
             Rule::CachedDevice => "cached-device",
         }

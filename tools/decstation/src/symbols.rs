@@ -2,7 +2,7 @@
 
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian};
-use goblin::elf::{Elf, sym};
+use goblin::elf::{Elf, program_header::PT_LOAD, sym};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,19 @@ type Reader = EndianArcSlice<LittleEndian>;
 struct File {
     /// Functions by address: size and name.
     functions: BTreeMap<u32, (u32, String)>,
+    /// Where its code is: start and end.
+    code: Vec<(u64, u64)>,
     /// Its DWARF sections.
     dwarf: Option<Arc<Dwarf<Reader>>>,
     /// The index of its lines, made when the first line is wanted.
     lines: OnceCell<Option<Context<Reader>>>,
+}
+
+impl File {
+    /// The index of its lines.
+    fn context(&self) -> Option<&Context<Reader>> {
+        self.lines.get_or_init(|| Context::from_arc_dwarf(self.dwarf.clone()?).ok()).as_ref()
+    }
 }
 
 /// The symbols of all files.
@@ -34,6 +43,17 @@ pub struct Place {
     pub line: u32,
 }
 
+/// Instructions in a row that come from one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The first one's address.
+    pub start: u32,
+    /// Their length in bytes.
+    pub length: u32,
+    /// The line.
+    pub place: Place,
+}
+
 impl Symbols {
     /// Adds a file; one without symbols adds nothing.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
@@ -47,6 +67,12 @@ impl Symbols {
                 functions.insert(symbol.st_value as u32, (symbol.st_size as u32, name));
             }
         }
+        let code = elf
+            .program_headers
+            .iter()
+            .filter(|header| header.p_type == PT_LOAD && header.is_executable())
+            .map(|header| (header.p_vaddr, header.p_vaddr.saturating_add(header.p_memsz)))
+            .collect();
         let dwarf = Dwarf::load(|id| {
             let data = elf
                 .section_headers
@@ -57,7 +83,7 @@ impl Symbols {
                 .unwrap_or(&[]);
             Ok::<_, gimli::Error>(EndianArcSlice::new(Arc::from(data), LittleEndian))
         });
-        self.files.push(File { functions, dwarf: dwarf.ok().map(Arc::new), lines: OnceCell::new() });
+        self.files.push(File { functions, code, dwarf: dwarf.ok().map(Arc::new), lines: OnceCell::new() });
     }
 
     /// The address of a function or label.
@@ -84,11 +110,28 @@ impl Symbols {
     /// The source line of an address.
     pub fn line(&self, address: u32) -> Option<Place> {
         self.files.iter().find_map(|file| {
-            let index = || Context::from_arc_dwarf(file.dwarf.clone()?).ok();
-            let context = file.lines.get_or_init(index).as_ref()?;
-            let location = context.find_location(address.into()).ok()??;
+            let location = file.context()?.find_location(address.into()).ok()??;
             Some(Place { file: location.file?.to_string(), line: location.line? })
         })
+    }
+
+    /// Everything that is known of lines, for all of the code. Programs at the same addresses are all there.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for file in &self.files {
+            let Some(context) = file.context() else { continue };
+            // What the linker threw away has lines too, at addresses where there is no code.
+            for &(start, end) in &file.code {
+                let Ok(found) = context.find_location_range(start, end) else { continue };
+                rows.extend(found.filter_map(|(start, length, location)| {
+                    // Line 0 is code that comes from no line.
+                    let line = location.line.filter(|&line| line != 0)?;
+                    let place = Place { file: location.file?.to_string(), line };
+                    Some(Row { start: start.try_into().ok()?, length: length.try_into().ok()?, place })
+                }));
+            }
+        }
+        rows
     }
 
     /// Function, offset and line of an address in one phrase.

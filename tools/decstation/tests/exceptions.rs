@@ -328,3 +328,35 @@ fn a_planted_bus_error() {
     assert_eq!(machine.run(Limits::instructions(1000)), Stop::Halted);
     assert_eq!((machine.cp0().cause >> 2 & 31, machine.cp0().epc), (7, program.labels["here"]));
 }
+
+#[test]
+fn a_planted_tick_is_a_genuine_one() {
+    // The handler counts only what register C shows as a periodic interrupt, and remembers when the first came.
+    let text = |flags: u32| {
+        format!(
+            "
+        .org 0x80000080; lui $26, 0xbfe8; lw $27, 0x30($26); nop; andi $27, $27, 0x00ff; addiu $27, $27, -192
+               bne $27, $0, out; nop; addiu $2, $2, 1
+        out:   mfc0 $26, $14; nop; jr $26; rfe
+        .org 0x80030000
+        start: lui $8, 0xbfe8; li $9, 0x26; sw $9, 0x28($8)    # 1024 Hz
+               li $9, {flags}; sw $9, 0x2c($8)
+               li $2, 0; li $3, 0; li $8, 0x30000801; mtc0 $8, $12; li $4, 18000
+        wait:  bne $4, $0, wait; addiu $4, $4, -1
+               mtc0 $0, $12; lui $8, 0xbfe8; lw $3, 0x30($8); nop
+               {HALT}"
+        )
+    };
+    for (flags, plant, interrupts, left) in
+        [(0x46, None, 1, 0), (0x46, Some(5000), 2, 0), (0x06, None, 0, 0x40), (0x06, Some(30_000), 0, 0x40)]
+    {
+        let (mut machine, _) = load(plain(), &text(flags));
+        if let Some(at) = plant {
+            machine.inject(at, Injection::Tick);
+        }
+        assert_eq!(machine.run(Limits::instructions(100_000)), Stop::Halted);
+        assert_eq!((machine.register(2), machine.register(3)), (interrupts, left), "{flags:#x}, {plant:?}");
+        assert_eq!(machine.counts().exceptions[0], interrupts.into());
+        assert_eq!(machine.cp0().cause & IP_RTC, 0);
+    }
+}

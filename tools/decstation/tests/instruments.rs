@@ -1,9 +1,8 @@
-//! Instruments: profile and coverage, traces with source lines, messages, the command.
+//! Instruments: profile, traces, passages, messages.
 
 mod common;
 use common::*;
 use decstation::{Config, Limits, Stop};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 #[test]
@@ -71,104 +70,11 @@ fn a_machine_can_move_to_another_thread() {
     can_move(&decstation::Machine::new(plain()));
 }
 
-/// The built command.
-fn decstation() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_decstation"))
-}
-
-fn write(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("decstation-{}-{name}", std::process::id()));
-    std::fs::write(&path, bytes).expect("a temporary file");
-    path
-}
-
-#[test]
-fn the_commands_exit_status() {
-    for (name, text, arguments, status, message) in [
-        ("halt", HALT.to_string(), &["--timed"][..], 0, ""),
-        ("budget", "loop: b loop; addiu $8, $8, 1".into(), &["--max-instructions", "1000"], 3, "budget"),
-        ("strict", "lw $2, 0($29); move $3, $2".into(), &["--strict"], 4, "uninitialized-read"),
-        (
-            "delay",
-            "lui $8, 0x8003; lw $2, 0($8); move $3, $2".into(),
-            &["--strict"],
-            4,
-            "load-delay at 80030008 (move $v1, $v0)",
-        ),
-        ("stuck", "here: b here; nop".into(), &["--functional"], 5, "stuck at 80030000"),
-        ("prom", "li $25, 0xbfc08080; jalr $25; nop".into(), &[], 5, "0x40"),
-    ] {
-        let image = write(name, &elf(&assemble(&text)));
-        let output =
-            decstation().args(arguments).arg(&image).stdin(std::process::Stdio::null()).output().expect("runs");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(status), "{name}: {error}");
-        assert!(error.contains(message), "{name}: {error}");
-        assert!(error.lines().count() <= 1, "{name}: {error}");
-        let _ = std::fs::remove_file(image);
-    }
-    let wrong = write("wrong", b"no image");
-    let output = decstation().arg(&wrong).output().expect("runs");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).ends_with("not an ELF file\n"));
-    let _ = std::fs::remove_file(wrong);
-    assert_eq!(decstation().args(["--profile", "vax", "x"]).output().expect("runs").status.code(), Some(1));
-    assert_eq!(decstation().output().expect("runs").status.code(), Some(2));
-}
-
-#[test]
-fn the_command_reads_its_console() {
-    use std::io::Write;
-    // Read a character by the PROM, print it, until there is none.
-    let text = format!(
-        "move $17, $7; again: lw $8, 0x24($17); nop; jalr $8; nop; bltz $2, done; nop; la $8, 0xbfc00068; jalr $8; move $4, $2; b again; nop; done: {HALT}"
-    );
-    let image = write("echo", &elf(&assemble(&text)));
-    let mut child = decstation()
-        .arg(&image)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("runs");
-    child.stdin.take().expect("a pipe").write_all(b"hello").expect("written");
-    let output = child.wait_with_output().expect("ends");
-    assert_eq!(output.stdout, b"hello");
-    let _ = std::fs::remove_file(image);
-}
-
 #[test]
 fn messages_name_function_and_line() {
     // Needs an image with symbols and lines: made by Debian's compiler.
     let source = "void _start(void) {\n    volatile int *p = (int *)0xa1000000;\n    *p = 1;\n    for (;;) ;\n}\n";
-    let path = write("lines.c", source.as_bytes());
-    let image = path.with_extension("elf");
-    let compiled = Command::new("mipsel-linux-gnu-gcc")
-        .args([
-            "-march=mips1",
-            "-mabi=32",
-            "-EL",
-            "-msoft-float",
-            "-mno-abicalls",
-            "-fno-pic",
-            "-G0",
-            "-ffreestanding",
-            "-g",
-            "-O1",
-        ])
-        .args(["-nostdlib", "-static", "-Wl,-Ttext=0x80030000", "-Wl,-e,_start", "-Wl,--build-id=none", "-Wl,-N"])
-        .arg("-o")
-        .args([&image, &path])
-        .status();
-    if !compiled.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no mipsel-linux-gnu-gcc here (apt-get install gcc-mipsel-linux-gnu)");
-        return;
-    }
-    let stripped = Command::new("mipsel-linux-gnu-objcopy")
-        .args(["-R", ".reginfo", "-R", ".MIPS.abiflags"])
-        .arg(&image)
-        .output()
-        .expect("objcopy comes with the compiler");
-    assert!(stripped.status.success());
+    let Some((path, image)) = compile("lines", source) else { return };
     let bytes = std::fs::read(&image).expect("the image");
     let mut machine = decstation::Machine::new(Config { timed: false, ..Config::default() });
     machine.load_elf(&bytes).expect("an image");

@@ -10,6 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 const CODE: u32 = 0x0040_0000;
+/// Where qemu starts.
+const STUB: u32 = CODE - 0x1000;
 const SCRATCH: u32 = 0x0060_0000;
 const SCRATCH_WORDS: u32 = 4096;
 /// Where the program leaves registers 1 to 31 (not 26 to 28), HI and LO.
@@ -252,17 +254,7 @@ impl Generator {
     }
 
     fn program(seed: u64) -> Vec<u32> {
-        let mut g = Generator { random: Random(seed | 1), words: Vec::new(), pending: 0, since_read: 9 };
-        g.li(28, SCRATCH);
-        // Fill the scratch memory, which nobody has written.
-        g.li(8, SCRATCH_WORDS);
-        g.li(9, 0x9e37_79b9);
-        g.r(0x21, 28, 0, 10, 0);
-        g.r(0x21, 11, 9, 11, 0);
-        g.i(0x2b, 10, 11, 0);
-        g.i(0x09, 8, 8, !0);
-        g.i(0x05, 8, 0, -4i32 as u32);
-        g.i(0x09, 10, 10, 4);
+        let mut g = Generator { random: Random(seed | 1), words: fill_scratch(), pending: 0, since_read: 9 };
         for register in (1..32).filter(|r| !matches!(r, 26..=28 | 30)) {
             let value = g.random.next();
             g.li(register, value);
@@ -304,7 +296,309 @@ impl Generator {
     }
 }
 
-/// A kernel that maps every page below 8 MB to physical 4 MB higher, starts the program, and halts at its first system call.
+/// Writes a program of floating-point instructions: a random body, executed 20 times.
+///
+/// It avoids what the two do differently. qemu has denormal numbers, so exponents are forced into a middle range before
+/// arithmetic; edges come as constants whose results are known to be normal. Its `abs` and `neg` don't look at NaNs
+/// and leave the causes alone. Where a quiet NaN goes in, it makes the standard one and does not pass that one on.
+struct FloatGenerator {
+    random: Random,
+    words: Vec<u32>,
+}
+
+/// Bits that edges are made of.
+const SINGLES: [u32; 16] = [
+    0x0000_0000,
+    0x8000_0000,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x0080_0000,
+    0x7f7f_ffff,
+    0xff7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    0x7fbf_ffff,
+    0x7f81_2345,
+    0xff85_4321,
+    0x7fc0_0000,
+    0x7fff_ffff,
+    0x4b80_0001,
+    0x3f7f_ffff,
+];
+const DOUBLES: [u64; 16] = [
+    0,
+    0x8000_0000_0000_0000,
+    0x3ff0_0000_0000_0000,
+    0xbff0_0000_0000_0000,
+    0x0010_0000_0000_0000,
+    0x7fef_ffff_ffff_ffff,
+    0xffef_ffff_ffff_ffff,
+    0x7ff0_0000_0000_0000,
+    0xfff0_0000_0000_0000,
+    0x7ff7_ffff_ffff_ffff,
+    0x7ff1_2345_6789_abcd,
+    0xfff5_4321_0000_0001,
+    0x7ff8_0000_0000_0000,
+    0x7fff_ffff_ffff_ffff,
+    0x4340_0000_0000_0001,
+    0x3fef_ffff_ffff_ffff,
+];
+
+/// The formats of operands, as the instruction has them.
+const SINGLE: u32 = 16;
+const DOUBLE: u32 = 17;
+const WORD: u32 = 20;
+
+impl FloatGenerator {
+    fn emit(&mut self, word: u32) {
+        self.words.push(word);
+    }
+
+    fn li(&mut self, register: u32, value: u32) {
+        self.emit(0x3c00_0000 | register << 16 | value >> 16);
+        self.emit(0x3400_0000 | register << 21 | register << 16 | value & 0xffff);
+    }
+
+    fn even(&mut self) -> u32 {
+        self.random.below(16) * 2
+    }
+
+    /// Forces a register's exponent: into 2^-31..2^0 (2^-63..2^0 for a double), or into 2^1..2^32.
+    fn tame(&mut self, format: u32, register: u32, large: bool) {
+        let register = if format == DOUBLE { register + 1 } else { register };
+        let (keep, set) = match (format, large) {
+            (SINGLE, false) => (20, 21),
+            (SINGLE, true) => (20, 22),
+            (_, false) => (23, 24),
+            (_, true) => (25, 22),
+        };
+        self.emit(0x4400_0000 | 8 << 16 | register << 11);
+        self.emit(0);
+        self.emit(0x24 | 8 << 21 | keep << 16 | 8 << 11);
+        self.emit(0x25 | 8 << 21 | set << 16 | 8 << 11);
+        self.emit(0x4480_0000 | 8 << 16 | register << 11);
+        self.emit(0);
+    }
+
+    fn operation(&mut self, function: u32, format: u32, second: u32, first: u32, destination: u32) {
+        self.emit(0x4400_0000 | format << 21 | second << 16 | first << 11 | destination << 6 | function);
+    }
+
+    /// Puts a constant into a register.
+    fn constant(&mut self, format: u32, register: u32, bits: u64) {
+        self.li(8, bits as u32);
+        self.emit(0x4480_0000 | 8 << 16 | register << 11);
+        if format == DOUBLE {
+            self.li(8, (bits >> 32) as u32);
+            self.emit(0x4480_0000 | 8 << 16 | (register + 1) << 11);
+        }
+        self.emit(0);
+    }
+
+    /// Adds a register and the control register to the checksum, $16.
+    fn check(&mut self, register: u32) {
+        self.add(0x4400_0000 | 8 << 16 | register << 11);
+        self.add(0x4440_0000 | 8 << 16 | 31 << 11);
+    }
+
+    /// Adds what an instruction moves to $8.
+    fn add(&mut self, word: u32) {
+        self.emit(word);
+        self.emit(0);
+        // sll $9, $16, 5; srl $16, $16, 27; or $16, $16, $9; addu $16, $16, $8
+        self.emit(16 << 16 | 9 << 11 | 5 << 6);
+        self.emit(2 | 16 << 16 | 16 << 11 | 27 << 6);
+        self.emit(0x25 | 16 << 21 | 9 << 16 | 16 << 11);
+        if word >> 21 & 31 == 2 {
+            // The control register's bits that an R3010 has: and $8, $8, $18
+            self.emit(0x24 | 8 << 21 | 18 << 16 | 8 << 11);
+        }
+        self.emit(0x21 | 16 << 21 | 8 << 16 | 16 << 11);
+    }
+
+    /// Whether an operation on these gives nothing that is near a denormal, by the host's arithmetic.
+    fn normal(function: u32, format: u32, a: u64, b: u64) -> bool {
+        let (x, y, limit) = match format {
+            SINGLE => (f32::from_bits(a as u32).into(), f32::from_bits(b as u32).into(), f64::from(f32::MIN_POSITIVE)),
+            _ => (f64::from_bits(a), f64::from_bits(b), f64::MIN_POSITIVE),
+        };
+        let (result, limit) = match function {
+            0 => (x + y, limit),
+            1 => (x - y, limit),
+            2 => (x * y, limit),
+            3 => (x / y, limit),
+            32 => (x, f64::from(f32::MIN_POSITIVE)),
+            _ => return true,
+        };
+        // A product may vanish on the host, too.
+        let vanishes = result == 0.0 && function >= 2 && x != 0.0 && y.abs() != f64::INFINITY;
+        result.is_nan() || !vanishes && (result == 0.0 || result.abs() > 2.0 * limit)
+    }
+
+    /// An operation on edges.
+    fn edge(&mut self) {
+        let format = SINGLE + self.random.below(2);
+        let (first, second, destination) = (self.even(), self.even(), self.even());
+        loop {
+            let function = [0, 1, 2, 3, 32, 33, 36, 48 + self.random.below(16)][self.random.below(8) as usize];
+            if (format, function) == (SINGLE, 32) || (format, function) == (DOUBLE, 33) {
+                continue;
+            }
+            let mut pick = || {
+                let n = self.random.below(16) as usize;
+                if format == SINGLE { SINGLES[n].into() } else { DOUBLES[n] }
+            };
+            let (a, b) = (pick(), pick());
+            // Of the quiet NaNs only the one that qemu makes.
+            let quiet = |bits: u64| match format {
+                SINGLE => f32::from_bits(bits as u32).is_nan() && bits >> 22 & 1 == 0 && bits != 0x7fbf_ffff,
+                _ => f64::from_bits(bits).is_nan() && bits >> 51 & 1 == 0 && bits != 0x7ff7_ffff_ffff_ffff,
+            };
+            let default = [0x7fbf_ffff, 0x7ff7_ffff_ffff_ffff].contains(&a);
+            let foreign = match function {
+                0..=3 => quiet(a) || quiet(b),
+                32 | 33 => quiet(a) || default,
+                _ => false,
+            };
+            if first == second && a != b || foreign || !Self::normal(function, format, a, b) {
+                continue;
+            }
+            self.constant(format, first, a);
+            self.constant(format, second, b);
+            match function {
+                0..=3 => self.operation(function, format, second, first, destination),
+                48.. => self.operation(function, format, second, first, 0),
+                _ => self.operation(function, format, 0, first, destination),
+            }
+            return self.check(destination);
+        }
+    }
+
+    fn step(&mut self) {
+        let n = self.random.next();
+        let format = SINGLE + (n & 1);
+        let (first, second, destination) = (self.even(), self.even(), self.even());
+        match n >> 8 & 15 {
+            0..=5 => {
+                self.tame(format, first, false);
+                self.tame(format, second, false);
+                self.operation(n >> 16 & 3, format, second, first, destination);
+                self.check(destination);
+                self.check(destination + 1);
+            }
+            6 => {
+                self.tame(format, first, false);
+                let function = if format == SINGLE { 33 } else { 32 };
+                self.operation(function, format, 0, first, destination);
+                self.check(destination);
+            }
+            7 => {
+                self.tame(format, first, n & 16 != 0);
+                self.operation(36, format, 0, first, destination);
+                self.check(destination);
+            }
+            8 => {
+                self.operation(32 + (n >> 16 & 1), WORD, 0, first, destination);
+                self.check(destination);
+            }
+            9 => {
+                self.tame(format, first, false);
+                self.operation(if n & 16 == 0 { 5 } else { 7 }, format, 0, first, destination);
+                self.add(0x4400_0000 | 8 << 16 | destination << 11);
+            }
+            10 => self.operation(6, format, 0, first, destination),
+            11 | 12 => {
+                self.tame(format, first, false);
+                self.tame(format, second, false);
+                self.operation(48 + (n >> 16 & 15), format, second, first, 0);
+                self.emit(0);
+                // Over a checksum step.
+                let at = self.words.len();
+                self.emit(0x4500_0000 | (n >> 20 & 1) << 16);
+                self.emit(0);
+                self.check(first);
+                self.words[at] |= (self.words.len() - at - 1) as u32;
+            }
+            13 => {
+                // Rounding, flags and the condition anew; no enables.
+                let value = self.random.next() & 0x0080_007f;
+                self.li(8, value);
+                self.emit(0x44c0_0000 | 8 << 16 | 31 << 11);
+                self.emit(0);
+            }
+            14 => {
+                let (from, to) = (self.random.below(32), self.random.below(32));
+                self.emit(0xe400_0000 | 28 << 21 | from << 16 | n >> 4 & 0x3f7c);
+                self.emit(0xc400_0000 | 28 << 21 | to << 16 | n >> 16 & 0x3ffc);
+                self.emit(0);
+            }
+            _ => self.edge(),
+        }
+    }
+
+    fn program(seed: u64) -> Vec<u32> {
+        let mut g = FloatGenerator { random: Random(seed | 1), words: Vec::new() };
+        g.words = fill_scratch();
+        g.emit(0x44c0_0000 | 31 << 11);
+        for (register, value) in [
+            (16, 0),
+            (18, 0x0083_ffff),
+            (20, 0x8fff_ffff),
+            (21, 0x3000_0000),
+            (22, 0x4000_0000),
+            (23, 0x83ff_ffff),
+            (24, 0x3c00_0000),
+            (25, 0x81ff_ffff),
+            (30, 20),
+        ] {
+            g.li(register, value);
+        }
+        for register in 0..32 {
+            let value = g.random.next();
+            g.constant(SINGLE, register, value.into());
+        }
+        let body = g.words.len();
+        while g.words.len() < body + 7000 {
+            g.step();
+        }
+        g.emit(0x27de_ffff);
+        let back = body as i64 - g.words.len() as i64 - 1;
+        g.emit(0x17c0_0000 | back as u32 & 0xffff);
+        g.emit(0);
+        for register in 0..32 {
+            g.emit(0xe780_0000 | register << 16 | (SCRATCH_WORDS * 4 - 128 + register * 4));
+        }
+        // The checksum is a register that the end keeps.
+        g.emit(0xaf90_0000 | (SCRATCH_WORDS * 4 + 16 * 4));
+        g.li(2, 4004);
+        g.li(4, 1);
+        g.li(5, SCRATCH);
+        g.li(6, SCRATCH_WORDS * 4 + 33 * 4);
+        g.emit(0x0c);
+        g.li(2, 4001);
+        g.li(4, 0);
+        g.emit(0x0c);
+        g.words
+    }
+}
+
+/// Fills the scratch memory, which nobody has written. Leaves its address in $28.
+fn fill_scratch() -> Vec<u32> {
+    let mut g = Generator { random: Random(1), words: Vec::new(), pending: 0, since_read: 9 };
+    g.li(28, SCRATCH);
+    g.li(8, SCRATCH_WORDS);
+    g.li(9, 0x9e37_79b9);
+    g.r(0x21, 28, 0, 10, 0);
+    g.r(0x21, 11, 9, 11, 0);
+    g.i(0x2b, 10, 11, 0);
+    g.i(0x09, 8, 8, !0);
+    g.i(0x05, 8, 0, -4i32 as u32);
+    g.i(0x09, 10, 10, 4);
+    g.words
+}
+
+/// A kernel that maps every page below 8 MB to physical 4 MB higher, starts the program with the floating-point unit, and halts
+/// at its first system call.
 const KERNEL: &str = "
     .org 0x80000000
         mfc0 $26, $8; lui $27, 0x0040; addu $26, $26, $27; srl $26, $26, 12; sll $26, $26, 12; ori $26, $26, 0x700
@@ -312,25 +606,39 @@ const KERNEL: &str = "
     .org 0x80000080
         li $26, 0xbfc08138; jr $26; nop
     .org 0x80030000
-    start: li $8, 0x00000008; mtc0 $8, $12; nop; nop; la $26, 0x00400000; jr $26; rfe
+    start: li $8, 0x20000008; mtc0 $8, $12; nop; nop; la $26, 0x00400000; jr $26; rfe
 ";
 
 #[test]
 fn random_programs_agree() {
+    agree("integer", Generator::program);
+}
+
+#[test]
+fn random_floating_point_programs_agree() {
+    agree("float", FloatGenerator::program);
+}
+
+/// Runs a few seeds' programs on both.
+fn agree(name: &str, program: fn(u64) -> Vec<u32>) {
     if Command::new("qemu-mipsel").arg("--version").output().is_err() {
         eprintln!("SKIPPED: no qemu-mipsel here (apt-get install qemu-user)");
         return;
     }
     let seed = std::env::var("DECSTATION_SEED").ok().and_then(|s| s.parse().ok());
-    let directory = std::env::temp_dir().join(format!("decstation-qemu-{}", std::process::id()));
+    let directory = std::env::temp_dir().join(format!("decstation-qemu-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a temporary directory");
     for seed in seed.map_or(1..=4u64, |seed: u64| seed..=seed) {
-        let words = Generator::program(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let words = program(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let place = |base: u32| words.iter().enumerate().map(move |(i, &w)| (base + i as u32 * 4, w));
 
         let mut guest = Program { words: place(CODE).collect(), ..Program::default() };
         guest.words.extend((0..SCRATCH_WORDS + 64).map(|i| (SCRATCH + i * 4, 0)));
-        guest.labels.insert("start".into(), CODE);
+        // qemu's processor has 32 registers of 64 bits, unless asked for pairs: prctl(PR_SET_FP_MODE, 0).
+        let stub =
+            assemble(&format!(".org {STUB:#x}; start: li $2, 4192; li $4, 45; li $5, 0; syscall; j {CODE}; nop"));
+        guest.words.extend(stub.words);
+        guest.labels = stub.labels;
         let path = directory.join(format!("random-{seed}"));
         std::fs::write(&path, elf(&guest)).expect("a temporary file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("an executable file");
@@ -339,7 +647,7 @@ fn random_programs_agree() {
 
         let mut kernel = assemble(KERNEL);
         kernel.words.extend(place(0x8040_0000 + CODE));
-        let mut machine = decstation::Machine::new(Config { ram_mb: 12, ..Config::default() });
+        let mut machine = decstation::Machine::new(Config { ram_mb: 12, fpu: name == "float", ..Config::default() });
         machine.load_elf(&elf(&kernel)).expect("the test's image");
         let stop = machine.run(Limits::instructions(10_000_000));
         assert_eq!(stop, Stop::Halted, "seed {seed}: {}", machine.describe(&stop));

@@ -30,13 +30,15 @@ proptest! {
 
     #[test]
     fn random_code(words in prop::collection::vec(any::<u32>(), 200), registers in prop::collection::vec(any::<u32>(), 31), status in any::<u32>()) {
-        for (timed, strict) in [(false, false), (true, false), (true, true)] {
+        for (timed, strict, fpu) in
+            [(false, false, false), (true, false, false), (true, true, false), (true, false, true), (true, true, true)]
+        {
             let program = Program {
                 words: words.iter().enumerate().map(|(i, &w)| (0x8003_0000 + i as u32 * 4, w)).collect(),
                 ..Program::default()
             };
             let run = || {
-                let mut machine = Machine::new(Config { ram_mb: 1, timed, strict, ..Config::default() });
+                let mut machine = Machine::new(Config { ram_mb: 1, timed, strict, fpu, ..Config::default() });
                 machine.load_elf(&elf(&program)).expect("a well-formed image");
                 for (i, &value) in registers.iter().enumerate() {
                     // Half of them point to where something is.
@@ -44,6 +46,7 @@ proptest! {
                 }
                 machine.inject(10, Injection::Interrupt { lines: status });
                 machine.inject(20, Injection::BusError { start: 0x3_0000, length: status });
+                machine.inject(30, Injection::Tick);
                 let stop = machine.run(Limits::instructions(2000));
                 (machine.describe(&stop), machine.pc(), machine.cycles(), machine.take_output())
             };
@@ -78,8 +81,8 @@ proptest! {
             words: seeds.into_iter().enumerate().map(|(i, seed)| (0x8003_0000 + i as u32 * 4, word(seed))).collect(),
             ..Program::default()
         };
-        for timed in [false, true] {
-            let mut machine = Machine::new(Config { ram_mb: 1, timed, strict: false, ..Config::default() });
+        for (timed, fpu) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut machine = Machine::new(Config { ram_mb: 1, timed, fpu, strict: false, ..Config::default() });
             machine.load_elf(&elf(&program)).expect("a well-formed image");
             let stop = machine.run(Limits::instructions(5000));
             machine.describe(&stop);

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +14,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use libtest_mimic::{Failed, Trial};
 use serde::Serialize;
 
-use crate::build::{self, Guest, Kind};
-use crate::console::{Console, Verdict};
-use crate::count::{Counter, Description, Loop, Summary, Window};
-use crate::machine::{Clock, Job, Machine, Mark, Observer, Watch};
+use crate::build::{self, Board, Guest, Kind};
+use crate::console::Verdict;
+use crate::count::{Description, Loop, Summary, Watching, Window};
+use crate::machine::{Clock, Job, Machine, Watch};
 use crate::paper::{Paper, REFERENCE, UNIX};
 use crate::process::{command, output};
 use crate::progress::Progress;
@@ -39,6 +38,9 @@ pub struct Arguments {
     /// The clock to measure time on, if the machine has one; by default each of the paper's three
     #[arg(long, value_enum)]
     clock: Option<Clock>,
+    /// Instead of the tables show how far the cycles move with each guessed parameter of the model, on one clock
+    #[arg(long, conflicts_with = "json")]
+    guesses: bool,
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -140,6 +142,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         (_, None) => Clock::PAPER.to_vec(),
     };
 
+    if arguments.guesses {
+        ensure!(machine.has_clock(), "{machine} has no parameters to guess");
+        let clock = arguments.clock.unwrap_or(Clock::Dec5000);
+        return show_guesses(workspace, &guest, &programs, clock, Duration::from_secs(arguments.timeout));
+    }
+
     let progress = Progress::new(quiet);
     let mut measured = Vec::new();
     for program in programs {
@@ -221,22 +229,9 @@ fn measure(
 
 /// Boots a benchmark program once.
 fn measure_once(workspace: &Workspace, guest: &Guest, machine: Machine, job: &Job) -> Result<Vec<Measured>> {
-    struct Watching<'a> {
-        console: Console<'a>,
-        counter: Counter,
-    }
-    impl Observer for Watching<'_> {
-        fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-            self.console.take(bytes)
-        }
-
-        fn mark(&mut self, mark: Mark) {
-            self.counter.mark(mark);
-        }
-    }
     let program = job.arguments;
     let symbols = guest.symbols(workspace, machine);
-    let mut watch = Watching { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
+    let mut watch = Watching::new(&symbols);
     let end = machine.run(job, &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);
     let again = format!("`cargo exo run {program}` shows its console");
@@ -451,6 +446,49 @@ fn spread(summary: &Summary) -> String {
     }
 }
 
+/// Prints for each guessed parameter of the model what the operations take at both ends of its range.
+fn show_guesses(
+    workspace: &Workspace,
+    guest: &Guest,
+    programs: &[String],
+    clock: Clock,
+    timeout: Duration,
+) -> Result<()> {
+    let machine = Machine::Decstation;
+    let cycles = |measured: &[Measured]| -> Vec<_> {
+        measured
+            .iter()
+            .filter_map(|one| Some((one.description.op.clone(), number(Some(one.on(clock)?.0), 1))))
+            .collect()
+    };
+    for program in programs {
+        let image =
+            guest.write_image(workspace, machine, &format!("guesses-{program}"), std::slice::from_ref(program))?;
+        let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
+        let measure = |profile| -> Result<_> {
+            Ok(cycles(&measure_once(workspace, guest, machine, &Job { profile, ..job.clone() })?))
+        };
+        let frozen = measure(None)?;
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(["parameter"].into_iter().chain(frozen.iter().map(|(op, _)| op.as_str())));
+        table.add_row(["as frozen"].into_iter().chain(frozen.iter().map(|(_, cycles)| cycles.as_str())));
+        for guess in clock.guesses() {
+            let (low, high) = (measure(Some(guess.low))?, measure(Some(guess.high))?);
+            let ends = low.into_iter().zip(high).map(|((_, low), (_, high))| match low == high {
+                true => "=".to_owned(),
+                false => format!("{low}..{high}"),
+            });
+            table.add_row([guess.parameter.to_owned()].into_iter().chain(ends));
+        }
+        table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+        println!("{program}: cycles a round of each loop on a {}", clock.name());
+        println!("{table}\n");
+    }
+    println!("=: the parameter makes no difference to it");
+    Ok(())
+}
+
 /// What an operation is called, how often it was counted, and the count.
 type Count = (String, usize, u64);
 
@@ -468,12 +506,37 @@ fn same(name: [&str; 2], counts: [Vec<Count>; 2]) -> Result<(), Failed> {
     }
 }
 
-/// For each benchmark program a test that two runs give the same counts.
+/// The counts that the tree keeps of hand-written paths, by program and operation.
+const RECORDED: &str = include_str!("../../../bench/counts.toml");
+
+/// Compares what was counted on a machine with what the tree keeps.
+fn as_recorded(machine: Machine, program: &str, counts: &[Count]) -> Result<(), Failed> {
+    let table = match machine.board() {
+        Board::Decstation => program.to_owned(),
+        Board::Malta => format!("{program}-malta"),
+    };
+    let recorded: BTreeMap<String, BTreeMap<String, u64>> =
+        toml::from_str(RECORDED).expect("bench/counts.toml is TOML");
+    for (op, kept) in recorded.get(&table).into_iter().flatten() {
+        match counts.iter().find(|(counted, ..)| counted == op) {
+            Some((_, _, count)) if count == kept => {}
+            Some((_, _, count)) => {
+                return Err(format!("{op} takes {count} instructions, and bench/counts.toml says {kept}").into());
+            }
+            None => return Err(format!("{op} stands in bench/counts.toml and is not measured").into()),
+        }
+    }
+    Ok(())
+}
+
+/// For each benchmark program a test that two runs give the same counts, which are those that the tree keeps.
 pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> {
     let trial = |program: String| {
         let bench = Arc::clone(bench);
         Trial::test(format!("bench::counts_repeat::{program}{suffix}"), move || {
-            same(["first", "second"], [counts(&bench, machine, &program)?, counts(&bench, machine, &program)?])
+            let first = counts(&bench, machine, &program)?;
+            as_recorded(machine, &program, &first)?;
+            same(["first", "second"], [first, counts(&bench, machine, &program)?])
         })
     };
     benchmarks(&bench.guest).map(trial).collect()

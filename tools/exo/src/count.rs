@@ -4,11 +4,14 @@
 //! every instruction executed strictly between the two: in user mode and in the kernel, in delay slots too, but no mark.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use aegis_abi::mark::{END, ID_MASK, LINE, LOOP_LINE};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::machine::Mark;
+use crate::console::Console;
+use crate::machine::{Mark, Observer};
+use crate::symbols::Symbols;
 
 /// One execution of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +74,31 @@ impl Counter {
             bail!("operation {id} never ends");
         }
         Ok(self.operations.into_iter().map(|(id, operation)| (id, operation.windows)).collect())
+    }
+}
+
+/// Watches the console and the marks of a run.
+pub struct Watching<'a> {
+    /// Its console.
+    pub console: Console<'a>,
+    /// Its marks.
+    pub counter: Counter,
+}
+
+impl<'a> Watching<'a> {
+    /// Nothing seen yet. Lines are kept and not shown.
+    pub fn new(symbols: &'a Symbols) -> Self {
+        Self { console: Console::new(symbols, |_| {}), counter: Counter::default() }
+    }
+}
+
+impl Observer for Watching<'_> {
+    fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        self.console.take(bytes)
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.counter.mark(mark);
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
+use aegis_abi::console::PC;
 use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::build::{self, boot_arguments, program_name};
@@ -44,10 +45,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         guest.write_image(workspace, arguments.machine, &image_name(&arguments.programs), &arguments.programs)?;
     let timeout = Duration::from_secs(arguments.timeout);
     let job = Job { memory: arguments.memory, clock: arguments.clock, ..Job::new(&image, &boot, timeout) };
-    let run = boot_and_watch(arguments.machine, &job, &guest.symbols(workspace, arguments.machine), |line| {
-        println!("{line}")
-    })?;
-    let advice = if run.end == End::TimedOut { "; --timeout allows more" } else { "" };
+    let symbols = guest.symbols(workspace, arguments.machine);
+    let run = boot_and_watch(arguments.machine, &job, &symbols, |line| println!("{line}"))?;
+    let advice = if matches!(run.end, End::TimedOut(_)) { "; --timeout allows more" } else { "" };
     run.judge().map_err(|error| anyhow!("{error}{advice}"))?;
     match run.verdict {
         Some(Verdict::Pass) => Ok(()),
@@ -114,18 +114,26 @@ pub fn boot_and_watch(machine: Machine, job: &Job, symbols: &Symbols, show: impl
 /// Sums up a run that has ended.
 pub fn conclude(mut console: Console, end: End, job: &Job, symbols: &Symbols) -> Run {
     console.finish();
+    // An address of a program is taken for one of the first that was started, for want of better knowledge.
+    let at_source = |text: String| {
+        let program = program_name(job.arguments.split(' ').next().unwrap_or_default());
+        let annotated = symbols.annotate(&format!("{program}: {text}"));
+        annotated.strip_prefix(&format!("{program}: ")).map_or(text, str::to_owned)
+    };
     let last = || console.lines.last().map_or("nothing".to_owned(), |line| format!("{line:?}"));
     let failure = if let Some(panic) = console.panic() {
         Some(format!("the kernel stopped on a bug of its own: {panic}"))
     } else if let End::Broken(what) = &end {
-        // An address of a program is one of the first that was started, for want of better knowledge.
-        let program = program_name(job.arguments.split(' ').next().unwrap_or_default());
-        Some(symbols.annotate(&format!("{program}: the machine was stopped: {what}")))
+        Some(at_source(format!("the machine was stopped: {what}")))
     } else if console.verdict.is_some() {
         None
-    } else if end == End::TimedOut {
-        let seconds = job.timeout.as_secs();
-        Some(format!("no verdict within {seconds} s, so it was stopped; its last line is {}", last()))
+    } else if let End::TimedOut(pc) = end {
+        let place = pc.map_or(String::new(), |pc| at_source(format!(" at {PC}{pc:08x}")));
+        Some(format!(
+            "no verdict within {} s, so it was stopped{place}; its last line is {}",
+            job.timeout.as_secs(),
+            last()
+        ))
     } else {
         Some(format!("the machine stopped without a verdict; its last line is {}", last()))
     };

@@ -18,12 +18,17 @@ pub enum Need {
     Clippy,
     /// The programs that a machine consists of.
     Machine(Machine),
+    /// The emulator of user programs that the model is compared with in its tests.
+    Witness,
 }
 
 impl Need {
     /// All that any job needs.
     pub fn all() -> Vec<Self> {
-        [Self::Compiler, Self::Clippy].into_iter().chain(Machine::ALL.into_iter().map(Self::Machine)).collect()
+        [Self::Compiler, Self::Clippy, Self::Witness]
+            .into_iter()
+            .chain(Machine::ALL.into_iter().map(Self::Machine))
+            .collect()
     }
 
     /// What it is, for a person.
@@ -32,6 +37,7 @@ impl Need {
             Self::Compiler => "guest compiler".to_owned(),
             Self::Clippy => "guest clippy".to_owned(),
             Self::Machine(machine) => format!("machine {machine}"),
+            Self::Witness => "witness qemu-mipsel".to_owned(),
         }
     }
 
@@ -41,6 +47,7 @@ impl Need {
             Self::Compiler => &toolchain::DEBIAN_PACKAGES,
             Self::Clippy => &toolchain::DEBIAN_CLIPPY,
             Self::Machine(machine) => machine.packages(),
+            Self::Witness => &["qemu-user"],
         }
     }
 
@@ -53,6 +60,10 @@ impl Need {
                 Ok("beside the compiler".to_owned())
             }
             Self::Machine(machine) => machine.version(),
+            Self::Witness => {
+                let version = output(command("qemu-mipsel").arg("--version"))?;
+                Ok(version.lines().next().unwrap_or_default().to_owned())
+            }
         }
     }
 }

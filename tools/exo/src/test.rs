@@ -13,7 +13,7 @@ use crate::machine::{Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, host_tests, interrupts, lockstep};
+use crate::{bench, boot_tests, faults, host_tests, lockstep};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
@@ -79,7 +79,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
 fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
-    let needs: Vec<_> = [Need::Compiler].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
+    let needs: Vec<_> =
+        [Need::Compiler, Need::Witness].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
     ensure_all(workspace, &needs)?;
     let guest = build::build(workspace, &machines, quiet)?;
     let bench = Arc::new(Bench { workspace: workspace.clone(), guest });
@@ -92,7 +93,7 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(bench::trials(&bench, machine, &suffix));
     }
     if machines.contains(&Machine::Decstation) {
-        trials.push(interrupts::trial(&bench));
+        trials.extend(faults::trials(&bench));
     }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, [Machine::Decstation, Machine::Gxemul]));

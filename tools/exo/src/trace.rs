@@ -16,9 +16,8 @@ use mips1::Instruction;
 
 use crate::assembly::Assembly;
 use crate::build;
-use crate::console::Console;
-use crate::count::{Counter, Description, Summary};
-use crate::machine::{Clock, Job, Machine, Mark, Observer, Step, Watch};
+use crate::count::{Description, Summary, Watching};
+use crate::machine::{Clock, Job, Machine, Observer, Step, Watch};
 use crate::run::conclude;
 use crate::setup::{Need, ensure_all};
 use crate::symbols::{Origin, Symbols};
@@ -56,7 +55,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     let symbols = guest.symbols(workspace, Machine::Decstation);
     let job = Job { clock: arguments.clock, watch: Watch::Marks, ..Job::new(&image, &boot, Duration::from_secs(60)) };
 
-    let mut survey = Survey { console: Console::new(&symbols, |_| {}), counter: Counter::default() };
+    let mut survey = Watching::new(&symbols);
     let end = Machine::Decstation.run(&job, &mut survey)?;
     let run = conclude(survey.console, end, &job, &symbols);
     run.judge()?;
@@ -91,21 +90,6 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     println!();
     print(&follow, workspace, &symbols, build::program_name(&arguments.program));
     Ok(())
-}
-
-struct Survey<'a> {
-    console: Console<'a>,
-    counter: Counter,
-}
-
-impl Observer for Survey<'_> {
-    fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-        self.console.take(bytes)
-    }
-
-    fn mark(&mut self, mark: Mark) {
-        self.counter.mark(mark);
-    }
 }
 
 /// Keeps the instructions of one execution of an operation.

@@ -48,9 +48,9 @@ pub struct Options {
     pub restartable: Vec<String>,
     /// The program may use the floating-point unit, coprocessor 1.
     pub fpu: bool,
-    /// It is a kernel for MIPS32: beside MIPS I it may use that processor's own instructions for coprocessor 0 and the caches, and
-    /// registers of coprocessor 0 that the R3000 has not; `rfe` it may not. The processor interlocks, so loads, HI and LO may be used
-    /// at once. Paths are not followed through the instructions that are not MIPS I.
+    /// It is a kernel for MIPS32: beside MIPS I it may use that processor's own instructions for coprocessor 0 and the
+    /// caches, and registers of coprocessor 0 that the R3000 has not; `rfe` it may not. The processor interlocks, so
+    /// loads, HI and LO may be used at once. Paths are not followed through the instructions that are not MIPS I.
     pub mips32_kernel: bool,
     /// Rules that are not applied.
     pub except: Vec<Rule>,

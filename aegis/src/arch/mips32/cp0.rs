@@ -1,14 +1,16 @@
-//! Coprocessor 0 of MIPS32: the registers that tell about exceptions, and the TLB, behind the interface that the R3000's has.
+//! Coprocessor 0 of MIPS32: the registers that tell about exceptions, and the TLB, behind the interface that the
+//! R3000's has.
 //!
-//! A TLB entry maps a pair of pages, an even one and the odd one behind it. What is entered here is one page; the other half of
-//! its pair is taken from the software TLB, and is invalid if that does not hold it. An access to an invalid half comes through
-//! the general vector, where it is treated as the miss that it is (`vectors`).
+//! A TLB entry maps a pair of pages, an even one and the odd one behind it. What is entered here is one page; the other
+//! half of its pair is taken from the software TLB, and is invalid if that does not hold it. An access to an invalid
+//! half comes through the general vector, where it is treated as the miss that it is (`vectors`).
 
 use super::layout::STLB_DISTANCE;
 use core::arch::asm;
 
 bitflags::bitflags! {
-    /// Status. An exception sets EXL, which stands for kernel mode with interrupts off whatever the other bits say; `eret` clears it.
+    /// Status. An exception sets EXL, which stands for kernel mode with interrupts off whatever the other bits say;
+    /// `eret` clears it.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Status: u32 {
         /// Interrupts are on.
@@ -68,7 +70,8 @@ impl EntryLo {
 /// How far the context id (ASID) is shifted left in EntryHi.
 pub const CONTEXT_ID_SHIFT: u32 = 0;
 
-/// The bit of an address that says which page of its pair it is in. EntryHi lacks it; the tags of the software TLB have it.
+/// The bit of an address that says which page of its pair it is in. EntryHi lacks it; the tags of the software TLB have
+/// it.
 pub const ODD: u32 = 0x1000;
 
 /// Reads a register of coprocessor 0: its number, and where there are several of that number, which of them.
@@ -84,7 +87,8 @@ macro_rules! read {
     }};
 }
 
-/// Writes one. `ehb` waits until the write has taken effect; on a 4Kc, which has no such instruction, it is a `nop`, and enough.
+/// Writes one. `ehb` waits until the write has taken effect; on a 4Kc, which has no such instruction, it is a `nop`,
+/// and enough.
 macro_rules! write {
     ($register:literal, $select:literal, $value:expr) => {
         asm!(".set push", ".set noreorder", ".set noat", ".set mips32", concat!("mtc0 {0}, $", $register, ", ", $select),
@@ -131,11 +135,12 @@ pub fn set_compare(at: u32) {
 /// Enters the page that was missed last: into the software TLB, where `tag` is its entry's tag, and into the TLB.
 ///
 /// # Safety
-/// `tag` is the tag of the software TLB's entry for the page and context id, no exception was taken since the miss, and the
-/// context's owner may use `entry_lo`'s frame in the way that it allows.
+/// `tag` is the tag of the software TLB's entry for the page and context id, no exception was taken since the miss, and
+/// the context's owner may use `entry_lo`'s frame in the way that it allows.
 pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
     let (pair, odd) = (entry_hi(), bad_vaddr() & ODD);
-    // SAFETY: the entries for the pages of a pair are neighbours, at addresses that differ in one bit: the other page's is in the table.
+    // SAFETY: the entries for the pages of a pair are neighbours, at addresses that differ in one bit: the other page's
+    // is in the table.
     let other_lo = unsafe {
         tag.write_volatile(pair | odd);
         tag.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
@@ -144,8 +149,8 @@ pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
         if matches { other.byte_add(STLB_DISTANCE as usize).read_volatile() } else { 0 }
     };
     let (even_lo, odd_lo) = if odd == 0 { (entry_lo.bits(), other_lo) } else { (other_lo, entry_lo.bits()) };
-    // SAFETY: for this page the caller's, for the other what was entered before. EntryHi names the pair; if the TLB has it already,
-    // with an invalid half, that entry is replaced. No `nomem`: the mapping changes what memory there is.
+    // SAFETY: for this page the caller's, for the other what was entered before. EntryHi names the pair; if the TLB has
+    // it already, with an invalid half, that entry is replaced. No `nomem`: the mapping changes what memory there is.
     unsafe {
         asm!(
             ".set noreorder",
@@ -171,14 +176,14 @@ pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
     }
 }
 
-/// Makes all that reset leaves open what the kernel wants it to be, and the TLB empty: each entry stands for a pair of pages of
-/// kseg0, which is never looked up, one pair an entry.
+/// Makes all that reset leaves open what the kernel wants it to be, and the TLB empty: each entry stands for a pair of
+/// pages of kseg0, which is never looked up, one pair an entry.
 pub fn initialise() {
     /// Config: which release of the architecture this is, 0 for the first.
     const RELEASE: u32 = 7 << 10;
     let release = read!(16, 0) & RELEASE;
-    // SAFETY: the kernel itself uses no mapped address, and no program runs yet. Registers that only a later release has are
-    // written only there.
+    // SAFETY: the kernel itself uses no mapped address, and no program runs yet. Registers that only a later release
+    // has are written only there.
     unsafe {
         write!(4, 0, 0); // Context: PTEBase
         write!(5, 0, 0); // PageMask: pages of 4 KB

@@ -5,7 +5,8 @@ use core::arch::naked_asm;
 
 /// Makes `record`'s environment the running one and enters it at `pc`, in user mode with interrupts on.
 ///
-/// Every register is cleared, so that nothing of another program or of the kernel is seen. The kernel's stack is abandoned.
+/// Every register is cleared, so that nothing of another program or of the kernel is seen. The kernel's stack is
+/// abandoned.
 ///
 /// # Safety
 /// `record` is an initialised record with its save page behind it, and stays valid while its environment is current.

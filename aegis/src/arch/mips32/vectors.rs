@@ -1,8 +1,9 @@
-//! The exception vectors of MIPS32. These paths are not tuned: they do what the R3000's do, and differ from them only where the
-//! processors do.
+//! The exception vectors of MIPS32. These paths are not tuned: they do what the R3000's do, and differ from them only
+//! where the processors do.
 //!
-//! In all of this file: EXL is set, so kernel mode, interrupts off. `$k0` and `$k1` are free; every other register is the program's and
-//! is not changed unless a comment says so. The processor waits for loads; `ehb` makes it wait for coprocessor 0.
+//! In all of this file: EXL is set, so kernel mode, interrupts off. `$k0` and `$k1` are free; every other register is
+//! the program's and is not changed unless a comment says so. The processor waits for loads; `ehb` makes it wait for
+//! coprocessor 0.
 
 use super::cp0::{Cause, ODD};
 use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
@@ -25,8 +26,8 @@ global_asm!(
     ".size tlb_refill, . - tlb_refill",
     "",
     // --- 0x80000180: everything else --------------------------------------------------------------------------------------
-    // As the R3000's, but for three things. A user address whose half of a TLB entry is invalid is a miss and is looked up. Cause is
-    // masked. And a jump out of the kernel is `eret`, which takes its target from EPC.
+    // As the R3000's, but for three things. A user address whose half of a TLB entry is invalid is a miss and is looked
+    // up. Cause is masked. And a jump out of the kernel is `eret`, which takes its target from EPC.
     "    .org 0x180",
     ".globl general",
     ".type general, @function",
@@ -79,8 +80,8 @@ global_asm!(
     ".size dispatch, . - dispatch",
     "",
     // --- A user address that the TLB does not map: loads its pair of pages from the software TLB ----------------------------
-    // The hardware has set EntryHi (pair and context id), Context (pair << 4) and BadVAddr. Each page has an entry in the software TLB,
-    // the two side by side. If the page that is wanted is not there, the rest is left to trap.rs.
+    // The hardware has set EntryHi (pair and context id), Context (pair << 4) and BadVAddr. Each page has an entry in
+    // the software TLB, the two side by side. If the page that is wanted is not there, the rest is left to trap.rs.
     ".type tlb_lookup, @function",
     "tlb_lookup:",
     "    lui   $k1, {pages}",

@@ -1,7 +1,7 @@
 //! The ways between assembly, Rust and programs, as assembly: what the gates and the traps end with on MIPS32.
 //!
-//! Assembly runs with EXL set, as the exception left it. Rust runs with Status 0, which is kernel mode with interrupts off, too, but
-//! lets EPC tell of an exception that should not be.
+//! Assembly runs with EXL set, as the exception left it. Rust runs with Status 0, which is kernel mode with interrupts
+//! off, too, but lets EPC tell of an exception that should not be.
 
 /// Before a call of Rust.
 macro_rules! into_rust {
@@ -24,7 +24,8 @@ macro_rules! from_rust_to_program {
     };
 }
 
-/// Rust found that a miss of the software TLB is the program's. EPC, Cause and BadVAddr are as they were. `$k0` and `$k1` are free.
+/// Rust found that a miss of the software TLB is the program's. EPC, Cause and BadVAddr are as they were. `$k0` and
+/// `$k1` are free.
 macro_rules! from_rust_to_dispatch {
     () => {
         "    ori   $k1, $zero, 0x8013\n    mtc0  $k1, $12\n    j     unmapped\n     nop"

@@ -1,5 +1,5 @@
-//! A Malta board with a MIPS32 processor, as QEMU has it: a serial line for the console, the processor's timer for the slices, and the
-//! emulator's semihosting to stop it.
+//! A Malta board with a MIPS32 processor, as QEMU has it: a serial line for the console, the processor's timer for the
+//! slices, and the emulator's semihosting to stop it.
 //!
 //! | physical | device |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | 0x180003f8 | 16550, serial line: [`uart`] |
 //! | 0x1f000500 | reset register: [`power`] |
 //!
-//! Interrupt 7 is the processor's timer. No other is let through: the serial line is served when there is something to send and
-//! at each tick.
+//! Interrupt 7 is the processor's timer. No other is let through: the serial line is served when there is something to
+//! send and at each tick.
 
 mod power;
 mod timer;

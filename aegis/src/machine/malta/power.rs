@@ -10,8 +10,8 @@ const NOW: u32 = 0x42;
 
 /// Has the emulator exit with status 0 or 1.
 ///
-/// It is asked by semihosting (MIPS UHI): the operation's number in `$25`, the status in `$4`, `sdbbp 1`. A machine that does not know
-/// that is reset.
+/// It is asked by semihosting (MIPS UHI): the operation's number in `$25`, the status in `$4`, `sdbbp 1`. A machine
+/// that does not know that is reset.
 pub fn exit(well: bool) -> ! {
     // SAFETY: nothing is left to be done, so nothing is lost whatever the machine makes of it.
     unsafe {

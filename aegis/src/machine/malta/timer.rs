@@ -1,7 +1,7 @@
 //! The clock: the processor's Count and Compare, 64 times a second, one interrupt for each time slice.
 //!
-//! How fast Count counts differs from one processor, and one emulator, to the next. It is measured at the start, against an i8254 timer,
-//! whose frequency is the same in every machine that has one.
+//! How fast Count counts differs from one processor, and one emulator, to the next. It is measured at the start,
+//! against an i8254 timer, whose frequency is the same in every machine that has one.
 
 use super::register;
 use crate::arch::cp0;
@@ -51,7 +51,8 @@ impl Timer {
         cp0::set_compare(self.next);
     }
 
-    /// Takes the interrupt back. Periods that have passed altogether are lost, as they are with any clock that nobody listens to.
+    /// Takes the interrupt back. Periods that have passed altogether are lost, as they are with any clock that nobody
+    /// listens to.
     pub fn acknowledge(&mut self) {
         self.next = self.next.wrapping_add(self.period);
         cp0::set_compare(self.next);

@@ -1,5 +1,5 @@
-//! What a Malta board has in the place of a PROM's functions: YAMON's way of passing arguments, which QEMU imitates, and the
-//! devices.
+//! What a Malta board has in the place of a PROM's functions: YAMON's way of passing arguments, which QEMU imitates,
+//! and the devices.
 
 use core::arch::asm;
 use core::fmt;
@@ -53,7 +53,8 @@ pub fn print(text: &[u8]) {
 }
 
 fn send(byte: u8) {
-    // SAFETY: the chip of a Malta lies there, and its registers have the documented effects only. Whoever started the loader has set the line up.
+    // SAFETY: the chip of a Malta lies there, and its registers have the documented effects only. Whoever started the
+    // loader has set the line up.
     unsafe {
         // A line that is broken must not keep the machine from stopping.
         for _ in 0..100_000 {
@@ -101,7 +102,8 @@ pub fn check_machine() -> Result<(), OtherMachine> {
 /// Waits until everything that was written is seen by whoever reads memory. [`clear_cache`] does that.
 pub fn drain_write_buffer() {}
 
-/// Brings what was written to physical memory from the data cache to memory, and makes the instruction cache forget what it holds of it.
+/// Brings what was written to physical memory from the data cache to memory, and makes the instruction cache forget
+/// what it holds of it.
 pub fn clear_cache(start: u32, bytes: u32) {
     /// Bytes in the smallest line that a cache has.
     const LINE: usize = 16;

@@ -3,6 +3,8 @@
 
 use decstation::{Config, Limits, Machine, Stop};
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// Where programs are placed unless they say otherwise: cached and unmapped.
 pub const BASE: u32 = 0x8003_0000;
@@ -11,6 +13,10 @@ const REGISTERS: [&str; 32] = [
     "zero", "at", "v0", "v1", "a0", "a1", "a2", "a3", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "s0", "s1", "s2",
     "s3", "s4", "s5", "s6", "s7", "t8", "t9", "k0", "k1", "gp", "sp", "fp", "ra",
 ];
+
+/// The comparisons of floating-point numbers, by code.
+pub const CONDITIONS: [&str; 16] =
+    ["f", "un", "eq", "ueq", "olt", "ult", "ole", "ule", "sf", "ngle", "seq", "ngl", "lt", "nge", "le", "ngt"];
 
 /// An assembled program.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +102,9 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
     let ops: Vec<&str> = if operands.trim().is_empty() { vec![] } else { operands.split(',').map(str::trim).collect() };
     let reg = |i: usize| register(ops[i]);
     let num = |i: usize| number(ops[i], labels, last);
+    let float = |i: usize| -> u32 {
+        ops[i].strip_prefix("$f").and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("register {}", ops[i]))
+    };
     let branch = |i: usize| {
         let offset = num(i).wrapping_sub(at + 4) as i32 >> 2;
         assert!(!last || i16::try_from(offset).is_ok(), "{mnemonic} {operands}: out of reach");
@@ -183,7 +192,13 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
         "rfe" => vec![0x4200_0010],
         "bc0f" => vec![0x4100_0000 | branch(0)],
         "bc0t" => vec![0x4101_0000 | branch(0)],
-        "mfc1" => vec![0x4400_0000 | reg(0) << 16],
+        "mfc1" if ops.len() == 1 => vec![0x4400_0000 | reg(0) << 16],
+        "mfc1" => vec![0x4400_0000 | reg(0) << 16 | float(1) << 11],
+        "mtc1" => vec![0x4480_0000 | reg(0) << 16 | float(1) << 11],
+        "cfc1" => vec![0x4440_0000 | reg(0) << 16 | reg(1) << 11],
+        "ctc1" => vec![0x44c0_0000 | reg(0) << 16 | reg(1) << 11],
+        "bc1f" => vec![0x4500_0000 | branch(0)],
+        "bc1t" => vec![0x4501_0000 | branch(0)],
         "cfc2" => vec![0x4840_0000 | reg(0) << 16],
         "lb" => vec![memory(0x20)],
         "lh" => vec![memory(0x21)],
@@ -199,7 +214,33 @@ fn encode(mnemonic: &str, operands: &str, at: u32, labels: &HashMap<String, u32>
         "swr" => vec![memory(0x2e)],
         "lwc1" => vec![memory(0x31)],
         "swc1" => vec![memory(0x39)],
-        _ => panic!("mnemonic {mnemonic}"),
+        _ => {
+            let (name, format) = mnemonic.rsplit_once('.').unwrap_or_else(|| panic!("mnemonic {mnemonic}"));
+            let format = match format {
+                "s" => 16,
+                "d" => 17,
+                "w" => 20,
+                _ => panic!("mnemonic {mnemonic}"),
+            };
+            let function = match name {
+                "add" | "sub" | "mul" | "div" => {
+                    let function = ["add", "sub", "mul", "div"].iter().position(|&n| n == name).unwrap_or(0) as u32;
+                    float(2) << 16 | float(1) << 11 | float(0) << 6 | function
+                }
+                "abs" => float(1) << 11 | float(0) << 6 | 5,
+                "mov" => float(1) << 11 | float(0) << 6 | 6,
+                "neg" => float(1) << 11 | float(0) << 6 | 7,
+                "cvt.s" => float(1) << 11 | float(0) << 6 | 32,
+                "cvt.d" => float(1) << 11 | float(0) << 6 | 33,
+                "cvt.w" => float(1) << 11 | float(0) << 6 | 36,
+                _ => {
+                    let condition = CONDITIONS.iter().position(|&c| Some(c) == name.strip_prefix("c."));
+                    let condition = condition.unwrap_or_else(|| panic!("mnemonic {mnemonic}")) as u32;
+                    float(1) << 16 | float(0) << 11 | 48 | condition
+                }
+            };
+            vec![0x4400_0000 | format << 21 | function]
+        }
     }
 }
 
@@ -276,4 +317,35 @@ pub fn run(config: Config, text: &str) -> Machine {
     let stop = machine.run(Limits::instructions(1_000_000));
     assert_eq!(stop, Stop::Halted, "{}", machine.describe(&stop));
     machine
+}
+
+/// A file for this test process alone.
+pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("decstation-{}-{name}", std::process::id()));
+    std::fs::write(&path, bytes).expect("a temporary file");
+    path
+}
+
+/// Compiles C for the bare machine with symbols and lines, by Debian's compiler: source and image. None: there is no compiler.
+pub fn compile(name: &str, source: &str) -> Option<(PathBuf, PathBuf)> {
+    let path = write(&format!("{name}.c"), source.as_bytes());
+    let image = path.with_extension("elf");
+    let compiled = Command::new("mipsel-linux-gnu-gcc")
+        .args(["-march=mips1", "-mabi=32", "-EL", "-msoft-float", "-mno-abicalls", "-fno-pic", "-G0", "-ffreestanding"])
+        .args(["-g", "-O1"])
+        .args(["-nostdlib", "-static", "-Wl,-Ttext=0x80030000", "-Wl,-e,_start", "-Wl,--build-id=none", "-Wl,-N"])
+        .arg("-o")
+        .args([&image, &path])
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no mipsel-linux-gnu-gcc here (apt-get install gcc-mipsel-linux-gnu)");
+        return None;
+    }
+    let stripped = Command::new("mipsel-linux-gnu-objcopy")
+        .args(["-R", ".reginfo", "-R", ".MIPS.abiflags"])
+        .arg(&image)
+        .output()
+        .expect("objcopy comes with the compiler");
+    assert!(stripped.status.success());
+    Some((path, image))
 }

@@ -15,9 +15,9 @@ use crate::process::show;
 /// How long the machine may take to halt once the verdict is known.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Starts a machine and has `read` read all that it writes, until it ends or time is up. `read` passes on what its observer says to
-/// console text. The machine's standard input stays open and silent. Its standard output and its standard error come in order, through
-/// one pipe.
+/// Starts a machine and has `read` read all that it writes, until it ends or time is up. `read` passes on what its
+/// observer says to console text. The machine's standard input stays open and silent. Its standard output and its
+/// standard error come in order, through one pipe.
 pub fn run(
     machine: Command,
     timeout: Duration,
@@ -59,7 +59,7 @@ pub fn run_with_output(
     let in_time = watchdog.join().expect("the watchdog does not panic");
     drop(stdin);
     read.with_context(|| format!("cannot read what {name} writes"))?;
-    Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut })
+    Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut(None) })
 }
 
 /// Ends the child at the deadline, or as soon as nobody listens any more. Tells whether it was in time.

@@ -11,7 +11,7 @@ use aegis_abi::console::PC;
 use anyhow::{Context, Result};
 use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
 
-use super::{Clock, End, Job, Mark, Observer, Step, Watch};
+use super::{Clock, End, Fault, Job, Mark, Observer, Step, Watch};
 
 /// Instructions between two looks at what the guest has printed.
 const CHUNK: u64 = 1 << 18;
@@ -46,7 +46,7 @@ pub fn profile(clock: Clock) -> profile::Profile {
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
-    let profile = profile(job.clock);
+    let profile = job.profile.unwrap_or_else(|| profile(job.clock));
     let hz = profile.hz;
     let default = Config {
         profile,
@@ -57,8 +57,13 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
     machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
 
-    if let Some(instruction) = job.interrupt_at {
-        machine.inject(instruction, Injection::Interrupt { lines: CLOCK_LINE });
+    if let Some((fault, instruction)) = job.fault {
+        let injection = match fault {
+            Fault::Interrupt => Injection::Interrupt { lines: CLOCK_LINE },
+            Fault::Tick => Injection::Tick,
+            Fault::BusError { start, bytes } => Injection::BusError { start, length: bytes },
+        };
+        machine.inject(instruction, injection);
     }
     let steps = Arc::new(Mutex::new(Vec::new()));
     if job.watch == Watch::Instructions {
@@ -92,7 +97,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
         match stop {
             Stop::Budget if machine.cycles() < limit => {}
             Stop::Budget if judged => return Ok(End::Stopped),
-            Stop::Budget => return Ok(End::TimedOut),
+            Stop::Budget => return Ok(End::TimedOut(Some(machine.pc()))),
             Stop::Halted => return Ok(End::Stopped),
             Stop::Strict(violation) => return Ok(End::Broken(broken(&violation))),
             Stop::Stuck { pc } => {

@@ -57,6 +57,22 @@ pub enum Watch {
     Instructions,
 }
 
+/// A fault to plant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// An interrupt that no device asked for, as soon as the guest lets it through.
+    Interrupt,
+    /// A tick of the clock, beside its regular ticks.
+    Tick,
+    /// The next load from this range of physical memory is not answered.
+    BusError {
+        /// Where the range begins.
+        start: u32,
+        /// How long it is.
+        bytes: u32,
+    },
+}
+
 /// A run to make.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
@@ -70,11 +86,12 @@ pub struct Job<'a> {
     pub timeout: Duration,
     /// The clock, if the machine has one.
     pub clock: Clock,
+    /// Other parameters of the model than those of the clock: to see how much depends on one.
+    pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
     pub instant_console: bool,
-    /// An interrupt that no device asked for comes before the instruction of this number, or as soon as the guest lets it through.
-    /// Only on the model.
-    pub interrupt_at: Option<u64>,
+    /// A fault, and the number of the instruction before which it is planted. Only on the model.
+    pub fault: Option<(Fault, u64)>,
     /// What the observer is told.
     pub watch: Watch,
 }
@@ -88,8 +105,9 @@ impl<'a> Job<'a> {
             memory: None,
             timeout,
             clock: Clock::Dec5000_200,
+            profile: None,
             instant_console: false,
-            interrupt_at: None,
+            fault: None,
             watch: Watch::Console,
         }
     }
@@ -143,8 +161,8 @@ pub trait Observer {
 pub enum End {
     /// The machine stopped by itself, or was stopped after the observer's break.
     Stopped,
-    /// Time ran out.
-    TimedOut,
+    /// Time ran out; where the guest was then, if the machine tells.
+    TimedOut(Option<u32>),
     /// The guest did what it must not; the machine says what, with `pc=0x…`.
     Broken(String),
 }
@@ -163,6 +181,11 @@ impl Clock {
             Self::Dec5000 => "dec5000",
             Self::Dec5000_200 => "dec5000_200",
         }
+    }
+
+    /// The parameters that are guessed of it.
+    pub fn guesses(self) -> Vec<::decstation::guesses::Guess> {
+        decstation::profile(self).guesses()
     }
 
     /// Its frequency in MHz.

@@ -6,9 +6,10 @@
 //! cpu_io_recompile: rewound execution of TB to 80030064
 //! ```
 //!
-//! The second number in the brackets is the address, the third tells the mode. The other two lines take the one before back: the instruction
-//! was interrupted before it began, or begins anew, with the clock set right, because it reads or writes a device. QEMU tells no
-//! instruction words, so they are looked up in the image. What is not of this form are messages.
+//! The second number in the brackets is the address, the third tells the mode. The other two lines take the one before
+//! back: the instruction was interrupted before it began, or begins anew, with the clock set right, because it reads or
+//! writes a device. QEMU tells no instruction words, so they are looked up in the image. What QEMU says to a
+//! person is passed on as console text, all else passed over.
 
 use std::ops::ControlFlow;
 
@@ -26,8 +27,8 @@ use crate::image;
 pub struct Words(Vec<(u32, Vec<u8>)>);
 
 impl Words {
-    /// Those of the loader, the kernel and the program of an image. There may be one program only, since programs are all at the same
-    /// addresses.
+    /// Those of the loader, the kernel and the program of an image. There may be one program only, since programs are
+    /// all at the same addresses.
     pub fn of_image(file: &[u8]) -> Result<Self> {
         let mut words = Self::default();
         words.add(file)?;
@@ -67,6 +68,9 @@ impl Words {
     }
 }
 
+/// Begins what QEMU has to say to a person. It also writes lines about changes of Status, and the like.
+const MESSAGE: &[u8] = b"qemu-system-";
+
 /// Tells instructions and messages apart, line by line.
 #[derive(Debug)]
 pub struct TraceReader {
@@ -94,7 +98,7 @@ impl TraceReader {
             self.last = Some(step);
         } else if TAKEN_BACK.iter().any(|begin| line.starts_with(begin)) {
             self.last = None;
-        } else {
+        } else if line.starts_with(MESSAGE) {
             return observer.console(line);
         }
         ControlFlow::Continue(())
@@ -161,9 +165,10 @@ mod tests {
               cpu_io_recompile: rewound execution of TB to 80000180\n\
               Trace 0: 0x7f2b5c0001c0 [00000000/80000180/00000010/00000201] general\n\
               Trace 0: 0x7f2b5c0001c0 [00000000/00010004/00000012/00000201] main\n\
-              Trace 0: no\n",
+              Status 00000000 (00000000) => 00008013 (00000000) Cause 00000020\n\
+              qemu-system-mipsel: no\n",
         );
-        assert_eq!(record.console, b"Trace 0: no\n");
+        assert_eq!(record.console, b"qemu-system-mipsel: no\n");
         let step = |address, word, user| Step { address, word, user: Some(user), cycles: None };
         let expected = [step(0x1_0000, 1, true), step(0x8000_0180, 0, false), step(0x1_0004, 2, true)];
         assert_eq!(record.instructions, expected);
