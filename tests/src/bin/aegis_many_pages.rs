@@ -32,11 +32,12 @@ fn word(page: usize) -> *mut u32 {
 fn main() {
     let seed = program::number("seed").expect("the seed is an argument");
     let mut random = seed;
-    let value = |page: usize, round: u32| (page as u32 + 1) * 0x0101_0101 ^ seed << 24 ^ round;
+    let value = |page: usize, round: u32| ((page as u32 + 1) * 0x0101_0101) ^ (seed << 24) ^ round;
     let mut rounds = [0_u32; PAGES];
     for page in 0..PAGES {
         // SAFETY: the word is the program's own, and nothing else refers to it. Likewise below.
         assert_eq!(unsafe { word(page).read_volatile() }, 0, "page {page} is not empty at the start");
+        // SAFETY: as above.
         unsafe { word(page).write_volatile(value(page, 0)) };
     }
     while slices_used() < 6 {
