@@ -12,6 +12,7 @@ pub use decstation::{Machine, Raw, stop, user_status};
 pub use malta::{Machine, Raw, stop, user_status};
 
 use aegis_core::mappings::Piece;
+use core::fmt::{self, Write};
 
 /// Where cached, unmapped addresses begin (kseg0).
 const KSEG0: u32 = 0x8000_0000;
@@ -30,4 +31,16 @@ pub fn physical<T>(pointer: *const T) -> u32 {
 pub fn memory<'a>(piece: Piece) -> &'a [u8] {
     // SAFETY: pieces come from guaranteed mappings, which the loader made of memory that it had found; no program runs while it is read.
     unsafe { core::slice::from_raw_parts(cached(piece.physical), piece.bytes as usize) }
+}
+
+impl Write for Raw {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.send(b'\r');
+            }
+            self.send(byte);
+        }
+        Ok(())
+    }
 }

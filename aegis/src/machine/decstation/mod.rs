@@ -17,7 +17,7 @@ use crate::arch::cp0::{self, Cause, Status};
 use crate::console::Console;
 use aegis_abi::boot::BootInfo;
 use aegis_abi::console::{VERDICT_FAIL, VERDICT_PASS};
-use core::fmt::{self, Write};
+use core::fmt::Write;
 
 /// The most bytes that one interrupt sends, on a machine whose line is always ready.
 const BYTES_AT_ONCE: usize = 16;
@@ -98,20 +98,9 @@ impl Raw {
         Self(())
     }
 
-    fn send(&mut self, byte: u8) {
+    /// Sends a byte as soon as the line takes it.
+    pub fn send(&mut self, byte: u8) {
         dz::wait();
         dz::send(byte);
-    }
-}
-
-impl Write for Raw {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if byte == b'\n' {
-                self.send(b'\r');
-            }
-            self.send(byte);
-        }
-        Ok(())
     }
 }
