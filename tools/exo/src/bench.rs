@@ -387,7 +387,9 @@ fn render(group: &[Measured], paper: &Paper, clocks: &[Clock]) -> Table {
     if !clocks.is_empty() {
         header.push("instructions\nin the loop".to_owned());
     }
-    header.extend(columns.iter().map(|clock| format!("cycles\n{}", clock.name())));
+    // Cycles hardly differ from clock to clock; the results as data have all.
+    let last = *columns.last().expect("there is a clock");
+    header.push(format!("cycles\n{}", last.name()));
     header.extend(columns.iter().map(|clock| format!("us\n{}", clock.name())));
     header.push(format!("{UNIX} us\n{REFERENCE}"));
     table.set_header(header);
@@ -407,13 +409,9 @@ fn render(group: &[Measured], paper: &Paper, clocks: &[Clock]) -> Table {
             cells.push(number(timed.as_ref().map(|timed| timed.instructions), 1));
         }
         let paper_us = |clock: &Clock| us(system, clock.name());
-        cells.extend(columns.iter().map(|clock| {
-            let theirs = paper_us(clock).zip(paper.mhz(clock.name())).map(|(us, mhz)| us * mhz);
-            beside(
-                measured.on(*clock).map(|(cycles, _)| number(Some(cycles), 1)),
-                theirs.map(|cycles| format!("{cycles:.0}")),
-            )
-        }));
+        let theirs = paper_us(&last).zip(paper.mhz(last.name())).map(|(us, mhz)| us * mhz);
+        let ours = measured.on(last).map(|(cycles, _)| number(Some(cycles), 1));
+        cells.push(beside(ours, theirs.map(|cycles| format!("{cycles:.0}"))));
         cells.extend(columns.iter().map(|clock| {
             beside(measured.on(*clock).map(|(_, us)| number(Some(us), 2)), paper_us(clock).map(|us| us.to_string()))
         }));
@@ -602,7 +600,7 @@ mod tests {
             cells(measured(), &[Clock::Dec5000]),
             [&counts[..], &["22.0", "25.0 (40)", "1.00 (1.6)", "21.3"]].concat()
         );
-        let theirs = ["(40)", "(48)", "(40)", "(3.2)", "(2.9)", "(1.6)", "21.3"];
+        let theirs = ["(40)", "(3.2)", "(2.9)", "(1.6)", "21.3"];
         assert_eq!(cells(Measured { timed: None, ..measured() }, &[]), [&counts[..], &theirs].concat());
     }
 }
