@@ -95,13 +95,16 @@ fn clear_software_tlb() {
 
 /// Gives an environment to a program that the loader placed, and a slice to the environment.
 fn start_program(kernel: &mut Kernel, memory: &mut FreeMemory, index: u8, program: &Program) {
-    if let Err(reason) = header::check(program.entry, &program.header) {
-        kernel.ended += 1;
-        kernel.failed += 1;
-        kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
-        return;
-    }
-    let pages = memory.pages().expect("the loader leaves room for the environments of the programs it places");
+    let checked = header::check(program.entry, &program.header);
+    let pages = match checked.and_then(|()| memory.pages().ok_or("no memory is left for its environment")) {
+        Ok(pages) => pages,
+        Err(reason) => {
+            kernel.ended += 1;
+            kernel.failed += 1;
+            kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
+            return;
+        }
+    };
     let mut mappings = Mappings::new();
     let segments = program.segments.iter().take(program.segment_count as usize);
     let save_page = Mapping {
