@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::machine::Machine;
 use crate::process::{command, output, show, which};
@@ -111,19 +111,44 @@ fn install(names: &str, packages: &[&str]) -> Result<()> {
     ensure!(user.trim() == "0", "missing: {names}; run as root: apt-get update && {by_hand}");
 
     eprintln!("exo: missing: {names}; installing {}", packages.join(" "));
-    let common = ["--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=600"];
-    let mut update = command("apt-get");
-    update.args(common).arg("update");
-    let mut install = command("apt-get");
-    // Nothing that the user has installed is removed for this.
-    install.args(common).args(["install", "--yes", "--no-remove", "--no-install-recommends"]).args(packages);
-    for step in [&mut update, &mut install] {
-        step.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        if let Err(error) = output(step) {
-            bail!("cannot install {names}: {error:#}; `{}` shows more", show(step));
-        }
+    apt_get(names, &["update"], &[])?;
+    let mut packages: Vec<_> = packages.iter().map(|&package| package.to_owned()).collect();
+    for package in in_the_way(&packages)? {
+        let release = output(command("apt-cache").args(["madison", &package]))?;
+        let version = release.split('|').nth(1).map(str::trim).with_context(|| {
+            format!(
+                "cannot install {names}: {package} is in the way and no repository has a version beside which it can be"
+            )
+        })?;
+        eprintln!("exo: {package}, as it is installed, cannot be beside them; {package} {version} takes its place");
+        packages.push(format!("{package}={version}"));
     }
+    // Nothing that the user has installed is removed for this.
+    apt_get(names, &["install", "--yes", "--no-remove", "--allow-downgrades", "--no-install-recommends"], &packages)?;
     Ok(())
+}
+
+/// Runs one step of apt-get, to install what a person knows as `names`.
+fn apt_get(names: &str, step: &[&str], packages: &[String]) -> Result<String> {
+    let mut command = command("apt-get");
+    command.args(["--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=600"]).args(step).args(packages);
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    output(&mut command).with_context(|| format!("cannot install {names}; `{}` shows more", show(&command)))
+}
+
+/// The installed packages that `packages` would push out, as a backport of one of QEMU's parts does with the other parts.
+fn in_the_way(packages: &[String]) -> Result<Vec<String>> {
+    let plan = output(
+        command("apt-get")
+            .args(["--quiet", "--quiet", "--simulate", "install", "--no-install-recommends"])
+            .args(packages),
+    )?;
+    Ok(removed(&plan).map(str::to_owned).collect())
+}
+
+/// The names of the packages that a simulated installation removes.
+fn removed(plan: &str) -> impl Iterator<Item = &str> {
+    plan.lines().filter_map(|line| line.strip_prefix("Remv ")?.split_whitespace().next())
 }
 
 #[cfg(test)]
@@ -133,6 +158,12 @@ mod tests {
     #[test]
     fn command_is_exact() {
         assert_eq!(install_command(&["a", "b"]), "apt-get install --no-install-recommends a b");
+    }
+
+    #[test]
+    fn removals_are_found() {
+        let plan = "Remv qemu-utils [1:10.0]\nInst qemu-system-mips (1:7.2 Debian:12.15/oldstable [amd64])\n";
+        assert_eq!(removed(plan).collect::<Vec<_>>(), ["qemu-utils"]);
     }
 
     #[test]
