@@ -4,12 +4,14 @@
 //! The paper's section 5.2: they make sure that the code and data with which a program handles its own exceptions are
 //! always there. They are also the only memory through which a program passes data to a call, so that the kernel needs
 //! no page table of the program's to check a pointer.
+//!
+//! A mapping holds for as long as its frames have the owner that they had when it was made. So freeing a frame need not
+//! find the mappings that name it; whoever uses one compares.
 
-use aegis_abi::boot::SEGMENTS;
-use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, USER_END};
+use aegis_abi::vm::{GUARANTEED, PAGE_BYTES, PAGE_SHIFT, USER_END};
 
-/// The most ranges of an environment: its segments and the save page.
-pub const RANGES: usize = SEGMENTS + 1;
+/// The most ranges of an environment.
+pub const RANGES: usize = GUARANTEED;
 
 /// A contiguous range of pages, mapped to a contiguous range of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,8 @@ pub struct Mapping {
     pub bytes: u32,
     /// Whether the program may write to it.
     pub writable: bool,
+    /// The owner word of the frames when the mapping was made.
+    pub owner: u32,
 }
 
 /// A page found in a mapping.
@@ -31,6 +35,8 @@ pub struct Page {
     pub frame: u32,
     /// Whether the program may write to it.
     pub writable: bool,
+    /// The owner word of the frames when the mapping was made.
+    pub owner: u32,
 }
 
 /// What is wrong with a mapping.
@@ -74,27 +80,37 @@ impl Mappings {
         self.0.push(mapping).map_err(|_| Refusal::Full)
     }
 
+    /// Takes away the one that begins at `virtual_start`, if there is one.
+    pub fn remove(&mut self, virtual_start: u32) -> Option<Mapping> {
+        let index = self.0.iter().position(|mapping| mapping.virtual_start == virtual_start)?;
+        Some(self.0.swap_remove(index))
+    }
+
     /// The page that `address` lies in. At most [`RANGES`] steps.
     #[must_use]
     pub fn page(&self, address: u32) -> Option<Page> {
         let mapping = self.0.iter().find(|mapping| address.wrapping_sub(mapping.virtual_start) < mapping.bytes)?;
         let offset = (address - mapping.virtual_start) >> PAGE_SHIFT << PAGE_SHIFT;
-        Some(Page { frame: mapping.physical_start + offset, writable: mapping.writable })
+        let Mapping { physical_start, writable, owner, .. } = *mapping;
+        Some(Page { frame: physical_start + offset, writable, owner })
     }
 
     /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are
-    /// mapped.
+    /// mapped, and `valid` holds for the frame number of each page and its owner at the time of mapping.
     ///
     /// The pieces are pages or parts of pages: as many as the range touches.
     #[must_use]
-    pub fn readable(&self, address: u32, bytes: u32) -> Option<Pieces<'_>> {
-        let mut pieces = Pieces { mappings: self, address, bytes };
+    pub fn readable(&self, address: u32, bytes: u32, valid: impl Fn(u32, u32) -> bool) -> Option<Pieces<'_>> {
         address.checked_add(bytes)?;
-        let mapped: u32 = pieces.clone().map(|piece| piece.bytes).sum();
-        if mapped != bytes {
-            return None;
+        let pieces = Pieces { mappings: self, address, bytes };
+        let mut rest = pieces.clone();
+        while rest.bytes != 0 {
+            let page = self.page(rest.address)?;
+            if !valid(page.frame >> PAGE_SHIFT, page.owner) {
+                return None;
+            }
+            rest.next();
         }
-        pieces.bytes = bytes;
         Some(pieces)
     }
 }
