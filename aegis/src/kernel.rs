@@ -187,6 +187,9 @@ impl Kernel {
     }
 
     /// Waits for a tick while nobody has work. There is no instruction to wait by on an R3000, so this polls.
+    ///
+    /// Not inlined: the model tells a poll from the rest of the kernel by its address.
+    #[inline(never)]
     fn idle(&mut self) {
         self.system.statistics.idle = self.system.statistics.idle.wrapping_add(1);
         loop {

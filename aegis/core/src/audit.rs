@@ -13,8 +13,9 @@
 //! - A slice has an owner if and only if it has a runner. Both live.
 //!
 //! *Environments.*
-//! - The directory has an environment's id exactly where it can be entered: it lives, is set up, takes that kind of
-//!   transfer, and its current context has a hardware id. Everywhere else it has a poison.
+//! - The directory has an environment's id exactly where it can be entered: it lives, is set up, its current context
+//!   has a hardware id, and it takes that kind of transfer, or, for slices yielded to it, has begun. Everywhere else it
+//!   has a poison.
 //! - The dead have no hardware id, wait for nothing, owe nothing, and their record is the kernel's own.
 //! - A hardware id has been given to at most one context of one environment since they were last taken back.
 //! - The record of an environment that lives is in a frame of the kernel's, its save page in one of its own.

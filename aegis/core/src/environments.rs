@@ -27,7 +27,8 @@ pub struct State {
     alive: bool,
     /// Whether it has been told where it is entered. Until then it can't run.
     set_up: bool,
-    /// Whether it has begun since: before that a slice of it begins elsewhere, and is not yielded to it by the short way.
+    /// Whether it has begun since: before that a slice of it begins elsewhere, and is not yielded to it by the short
+    /// way.
     begun: bool,
     /// Whether it takes synchronous transfers, and asynchronous ones.
     synchronous: bool,
@@ -93,6 +94,12 @@ impl<'a> Environments<'a> {
             let _ = environments.unused.push_back(index);
         }
         environments
+    }
+
+    /// Makes every index as old as if it had had this many lives.
+    #[cfg(test)]
+    pub(crate) fn age(&mut self, generation: u32) {
+        self.states.iter_mut().for_each(|state| state.generation = generation);
     }
 
     /// Whether an environment with this id lives.

@@ -7,7 +7,7 @@
 use crate::capability::{Key, Resource};
 use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES};
 use aegis_abi::Error;
-use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, Frame, KERNEL, WRITE};
+use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, Frame, KERNEL, PUBLIC, WRITE};
 
 /// Entries of the software TLB that one call searches.
 pub const SEARCH_STEP: u32 = 512;
@@ -182,6 +182,6 @@ impl<'a> Frames<'a> {
 
     /// Whether `owner` stands for no environment.
     pub(crate) const fn is_special(owner: u32) -> bool {
-        matches!(owner, FREE | KERNEL | aegis_abi::frame::PUBLIC)
+        matches!(owner, FREE | KERNEL | PUBLIC)
     }
 }

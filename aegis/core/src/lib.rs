@@ -27,3 +27,6 @@ pub mod header;
 pub mod mappings;
 pub mod slices;
 pub mod system;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The slice vector: who owns which time slice, whose turn it is, and what overrunning one costs.
 //!
 //! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by whoever runs; each tick that passes
-//! before that counts as excess time, is paid for with one of its later slices, and too many are its end. A slice can be
-//! lent: its runner is then another than its owner, until the owner takes it back or the runner dies.
+//! before that counts as excess time, is paid for with one of its later slices, and too many are its end. A slice can
+//! be lent: its runner is then another than its owner, until the owner takes it back or the runner dies.
 
 use aegis_abi::exception::EXCESS_MAX;
 use aegis_abi::slice::{COUNT, Slice};
@@ -216,5 +216,241 @@ impl<'a> Slices<'a> {
     fn owned_by(&mut self, position: u32, caller: EnvId) -> Result<&mut Slice, Error> {
         let slice = self.vector.get_mut(position as usize).ok_or(Error::BadArgument)?;
         if slice.owner == caller.0 { Ok(slice) } else { Err(Error::Denied) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::vec::Vec;
+
+    const A: EnvId = EnvId::new(1, 1);
+    const B: EnvId = EnvId::new(2, 1);
+    const C: EnvId = EnvId::new(3, 5);
+    const LAST: u32 = COUNT as u32 - 1;
+
+    fn shared<'a>(vector: &'a mut [Slice; COUNT], owners: &[(u32, EnvId)]) -> Slices<'a> {
+        let mut slices = Slices::new(vector);
+        for &(position, owner) in owners {
+            slices.allocate(position, owner).unwrap();
+        }
+        slices
+    }
+
+    fn advance(slices: &mut Slices) -> Next {
+        slices.advance(|_| true)
+    }
+
+    fn order(slices: &mut Slices, turns: usize) -> Vec<EnvId> {
+        let turn = |_| match advance(slices) {
+            Next::Run(id) => id,
+            other => panic!("{other:?}"),
+        };
+        (0..turns).map(turn).collect()
+    }
+
+    #[test]
+    fn runs_in_order_of_position_and_passes_over_free_slices() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (2, B), (LAST, C)]);
+        assert_eq!(order(&mut slices, 6), [A, B, C, A, B, C]);
+        assert_eq!(slices.position(), LAST);
+    }
+
+    #[test]
+    fn passes_over_runners_that_are_not_ready() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (2, B), (3, C)]);
+        assert_eq!(slices.advance(|id| id == C), Next::Run(C));
+        assert_eq!(slices.advance(|id| id == C), Next::Run(C));
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.position(), 3);
+        assert_eq!(slices.advance(|id| id != C), Next::Run(A));
+    }
+
+    #[test]
+    fn nobody_owns_one() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(5, A), (6, A)]);
+        assert_eq!(slices.owned(A), 2);
+        slices.free(5, A).unwrap();
+        slices.release(A);
+        assert_eq!(slices.owned(A), 0);
+        assert_eq!(advance(&mut slices), Next::Nobody);
+    }
+
+    #[test]
+    fn refuses_what_is_not_there_or_anothers() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        let before = *slices.vector();
+        for position in [LAST + 1, u32::MAX] {
+            assert_eq!(slices.allocate(position, A), Err(Error::BadArgument));
+            assert_eq!(slices.free(position, A), Err(Error::BadArgument));
+            assert_eq!(slices.give(position, A, B), Err(Error::BadArgument));
+            assert_eq!(slices.reclaim(position, A), Err(Error::BadArgument));
+        }
+        for position in [0, 1] {
+            assert_eq!(slices.allocate(position, A), Err(Error::Busy));
+        }
+        for position in [1, 2] {
+            assert_eq!(slices.free(position, A), Err(Error::Denied));
+            assert_eq!(slices.give(position, A, C), Err(Error::Denied));
+            assert_eq!(slices.reclaim(position, A), Err(Error::Denied));
+        }
+        assert_eq!(*slices.vector(), before);
+    }
+
+    #[test]
+    fn who_runs_at_the_tick_has_the_slice_from_then_on() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(C, false), Tick::End);
+        assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: C.0 });
+        assert_eq!(order(&mut slices, 4), [B, C, B, C]);
+        // The borrower is no owner.
+        assert_eq!(slices.free(0, C), Err(Error::Denied));
+        assert_eq!(slices.give(0, C, B), Err(Error::Denied));
+        // It answers: the owner runs at the tick.
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+    }
+
+    #[test]
+    fn the_rest_of_a_slice_is_lent_once() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(C, true), Tick::End);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+        // Nor does a later tick of the same slice lend it.
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(slices.tick(B, false), Tick::Excess);
+        assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: A.0 });
+    }
+
+    #[test]
+    fn a_lender_takes_back_what_it_lent() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(slices.reclaim(0, B), Err(Error::Denied));
+        assert_eq!(slices.reclaim(0, A), Ok(()));
+        assert_eq!(order(&mut slices, 2), [A, A]);
+    }
+
+    #[test]
+    fn what_is_lent_goes_with_its_owner_and_survives_its_runner() {
+        fn lent(vector: &mut [Slice; COUNT]) -> Slices<'_> {
+            let mut slices = shared(vector, &[(0, A), (1, B)]);
+            assert_eq!(order(&mut slices, 1), [A]);
+            assert_eq!(slices.tick(C, false), Tick::End);
+            slices
+        }
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = lent(&mut vector);
+        slices.release(C);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+        let mut slices = lent(&mut vector);
+        slices.release(A);
+        assert_eq!(order(&mut slices, 2), [B, B]);
+        let mut slices = lent(&mut vector);
+        slices.free(0, A).unwrap();
+        assert_eq!(order(&mut slices, 2), [B, B]);
+        let mut slices = lent(&mut vector);
+        slices.give(0, A, B).unwrap();
+        assert_eq!(order(&mut slices, 2), [B, B]);
+    }
+
+    /// Those that run in it do so in the name of the former owner.
+    #[test]
+    fn a_running_slice_that_gets_another_owner_is_not_lent() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        slices.give(0, A, B).unwrap();
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [B]);
+        slices.free(0, B).unwrap();
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(slices.vector()[0], NOBODY);
+        slices.allocate(0, C).unwrap();
+        assert_eq!(order(&mut slices, 1), [C]);
+        slices.release(C);
+        slices.allocate(0, A).unwrap();
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [A]);
+        // Nor is one lent while nobody runs.
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [A]);
+    }
+
+    #[test]
+    fn each_excess_tick_costs_a_slice() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(A, false), slices.tick(A, false)], [Tick::End, Tick::Excess]);
+        assert_eq!(slices.tick(A, false), Tick::Excess);
+        assert_eq!(order(&mut slices, 6), [B, B, B, A, B, A]);
+        assert_eq!((slices.total_excess(), slices.forfeited()), (2, 2));
+    }
+
+    #[test]
+    fn excess_is_charged_to_who_runs_and_paid_with_what_it_runs_in() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(C, false), slices.tick(C, false)], [Tick::End, Tick::Excess]);
+        assert_eq!([A, B, C].map(|id| slices.excess(id.index())), [0, 0, 1]);
+        // C owns nothing, so it pays with the slice that it was lent.
+        assert_eq!(order(&mut slices, 4), [B, B, C, B]);
+    }
+
+    #[test]
+    fn who_waits_does_not_pay() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(A, false), slices.tick(A, false)], [Tick::End, Tick::Excess]);
+        assert_eq!(slices.advance(|id| id == B), Next::Run(B));
+        assert_eq!(slices.advance(|id| id == B), Next::Run(B));
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.excess(A.index()), 1);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+    }
+
+    #[test]
+    fn too_many_are_the_end_and_the_next_life_owes_nothing() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(A, false), Tick::End);
+        for _ in 0..EXCESS_MAX {
+            assert_eq!(slices.tick(A, false), Tick::Excess);
+        }
+        assert_eq!(slices.tick(A, false), Tick::Overrun);
+        assert_eq!(slices.excess(A.index()), EXCESS_MAX);
+        slices.release(A);
+        assert_eq!(slices.excess(A.index()), 0);
+    }
+
+    #[test]
+    fn those_that_owe_all_pay_at_once() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        for id in [A, B] {
+            slices.advance(|ready| ready == id);
+            for _ in 0..=EXCESS_MAX {
+                let _ = slices.tick(id, false);
+            }
+        }
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!((slices.excess(A.index()), slices.excess(B.index())), (0, 0));
+        assert_eq!(slices.forfeited(), 2 * EXCESS_MAX);
     }
 }

@@ -94,8 +94,8 @@ impl System<'_> {
     /// A capability with `right`, to read or to write, for a frame of the caller's.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] if there is no such frame or right; [`Error::Denied`] if the caller does not own it, or is
-    /// freeing it.
+    /// [`Error::BadArgument`] if there is no such frame or right; [`Error::Denied`] if the caller does not own it, or
+    /// is freeing it.
     pub fn capability(&mut self, caller: EnvId, frame: u32, right: u32) -> Result<Capability, Error> {
         if frame >= self.frames.len() || !matches!(right, READ | WRITE) {
             return Err(Error::BadArgument);
@@ -106,9 +106,9 @@ impl System<'_> {
         Ok(self.key.tag(self.frames.resource(frame), right))
     }
 
-    /// Whether the caller may map a frame, for writing, too, if `write`: it is the frame's owner, or the frame is public
-    /// and only to be read, or what it has shown is the tag of a capability that suffices, which is then remembered
-    /// for assembly. Costs up to two hashes.
+    /// Whether the caller may map a frame, for writing, too, if `write`: it is the frame's owner, or the frame is
+    /// public and only to be read, or what it has shown is the tag of a capability that suffices, which is then
+    /// remembered for assembly. Costs up to two hashes.
     pub fn may_bind(&mut self, caller: EnvId, frame: u32, write: bool, shown: Capability) -> bool {
         let owner = self.frames.owner(frame);
         if owner == caller.0 {
@@ -181,12 +181,12 @@ impl System<'_> {
 /// Environments (the paper's section 5.2).
 impl System<'_> {
     /// Makes an environment of two frames of the caller's: `frame`, which is even, for the kernel's record of it, whose
-    /// address is `record`, and the next for its save page. Both are zeroed and mapped nowhere. It can't run until it is
-    /// [opened](System::open). Returns its id and a capability for [`CONTROL`] over it.
+    /// address is `record`, and the next for its save page. Both are zeroed and mapped nowhere. It can't run until it
+    /// is [opened](System::open). Returns its id and a capability for [`CONTROL`] over it.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] if `frame` is odd or one of the two is no frame; [`Error::Denied`] if the caller does not
-    /// own both; [`Error::Full`] if there are as many environments as there can be; [`Error::Again`].
+    /// [`Error::BadArgument`] if `frame` is odd or one of the two is no frame; [`Error::Denied`] if the caller does
+    /// not own both; [`Error::Full`] if there are as many environments as there can be; [`Error::Again`].
     pub fn env_create(
         &mut self,
         hw: &mut impl Hardware,

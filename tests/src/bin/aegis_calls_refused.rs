@@ -15,7 +15,7 @@ use exos_rt::{call, println, program};
 
 fn result(number: u32, a0: u32, a1: u32) -> i32 {
     // SAFETY: the kernel refuses what it is asked here.
-    unsafe { call::raw(a0, a1, 0, number) }
+    unsafe { call::raw(a0, a1, 0, 0, number) }
 }
 
 fn main() {
