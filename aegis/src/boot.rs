@@ -172,6 +172,7 @@ fn start_program(kernel: &mut Kernel, position: u32, program: &Program) -> Resul
             bytes: segment.bytes,
             writable: segment.writable != 0,
             owner: id.0,
+            stamp: kernel.system.frames.stamp(),
         };
         let inserted = kernel.record(id).mappings.insert(mapping);
         inserted.expect("the loader places segments on pages of their own");
@@ -195,6 +196,7 @@ impl Kernel {
                 bytes: PAGE_BYTES,
                 writable: true,
                 owner: id.0,
+                stamp: self.system.frames.stamp(),
             },
             Mapping {
                 virtual_start: PUBLIC_PAGE,
@@ -202,6 +204,7 @@ impl Kernel {
                 bytes: PAGE_BYTES,
                 writable: false,
                 owner: frame::PUBLIC,
+                stamp: self.system.frames.stamp(),
             },
         ];
         for mapping in own {

@@ -115,8 +115,7 @@ calls! {
 
     /// See [`aegis_abi::call::SLICE_GIVE`].
     fn slice_give(kernel, caller, position, to, _, _) {
-        kernel.living(to)?;
-        kernel.system.slices.give(position, caller, EnvId(to)).map(|()| 0)
+        kernel.system.slice_give(caller, position, EnvId(to)).map(|()| 0)
     }
 
     /// See [`aegis_abi::call::SLICE_RECLAIM`].
@@ -164,6 +163,7 @@ calls! {
         let first = word >> PAGE_SHIFT;
         let owner = kernel.system.frames.owner(first);
         let all = (first..first + pages).all(|frame| kernel.system.frames.owner(frame) == owner);
+        // The owner word of a frame that is being freed is neither's id.
         if !all || ![caller.0, env.0].contains(&owner) {
             return Err(Error::Denied);
         }
@@ -173,6 +173,7 @@ calls! {
             bytes: pages * PAGE_BYTES,
             writable: word & entry_lo::DIRTY != 0,
             owner,
+            stamp: kernel.system.frames.stamp(),
         };
         match kernel.record(env).mappings.insert(mapping) {
             Ok(()) => Ok(0),
@@ -208,7 +209,6 @@ calls! {
 
     /// See [`aegis_abi::call::FRAME_GIVE`].
     fn frame_give(kernel, caller, frame, to, _, _) {
-        kernel.living(to)?;
         kernel.system.frame_give(&mut Translation, caller, frame, EnvId(to)).map(|()| 0)
     }
 
@@ -239,12 +239,6 @@ calls! {
 }
 
 impl Kernel {
-    /// The environment with this id, if it lives.
-    fn living(&self, id: u32) -> Result<EnvId, Error> {
-        let id = EnvId(id);
-        if self.system.lives(id) { Ok(id) } else { Err(Error::NoSuchEnvironment) }
-    }
-
     /// The environment with this id, if the caller is that or presents a capability for control over it.
     fn controlled(&mut self, caller: EnvId, id: u32) -> Result<EnvId, Error> {
         let shown: Capability = self.record(caller).save_page().capability;
@@ -256,7 +250,7 @@ impl Kernel {
     fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
         // SAFETY: the record is the caller's, and nothing below changes it.
         let mappings = unsafe { &*(&raw const self.record(caller).mappings) };
-        let holds = |frame, owner| self.has_owner(frame, owner);
+        let holds = |page| self.system.holds(page);
         let pieces = mappings.readable(address, bytes.len() as u32, holds).ok_or(Error::BadPointer)?;
         let mut rest = bytes;
         for piece in pieces {

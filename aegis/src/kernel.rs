@@ -9,12 +9,9 @@ use crate::machine::Machine;
 use aegis_abi::EnvId;
 use aegis_abi::console::PC;
 use aegis_abi::exception::{Code, END_OF_SLICE_SLOT, EXCESS_MAX};
-use aegis_abi::frame::PUBLIC;
 use aegis_abi::program::RETURN_SEQUENCE_BYTES;
 use aegis_abi::public::Statistics;
-use aegis_abi::vm::PAGE_SHIFT;
 use aegis_core::header::contains;
-use aegis_core::mappings::Page;
 use aegis_core::slices::{Next, Tick};
 use aegis_core::system::System;
 use core::fmt::Arguments;
@@ -63,7 +60,7 @@ impl Kernel {
     /// A miss of the software TLB in user mode: whether a guaranteed mapping mended it.
     pub fn software_tlb_miss(&mut self, id: EnvId) -> bool {
         let address = cp0::bad_vaddr();
-        if let Some(page) = self.record(id).mappings.page(address).filter(|&page| self.holds(page)) {
+        if let Some(page) = self.record(id).mappings.page(address).filter(|&page| self.system.holds(page)) {
             self.map(id, address, EntryLo::page(page.frame, page.writable));
             self.system.statistics.guaranteed = self.system.statistics.guaranteed.wrapping_add(1);
             return true;
@@ -75,16 +72,6 @@ impl Kernel {
             self.destroy(id, format_args!("its handler for {} is unmapped", Code::TlbLoad.text()), epc);
         }
         false
-    }
-
-    /// Whether a guaranteed mapping of this page still holds: whether the frame has the owner that it had.
-    pub fn holds(&self, page: Page) -> bool {
-        self.has_owner(page.frame >> PAGE_SHIFT, page.owner)
-    }
-
-    /// Whether `owner` is the frame's, and lives.
-    pub fn has_owner(&self, frame: u32, owner: u32) -> bool {
-        self.system.frames.owner(frame) == owner && (owner == PUBLIC || self.system.lives(EnvId(owner)))
     }
 
     /// Enters a page that the environment may use into its current addressing context.
@@ -130,10 +117,15 @@ impl Kernel {
                     frame.epc = record.end_of_slice;
                 }
                 Tick::Excess => {}
-                Tick::Overrun => {
+                Tick::Overrun(asked) => {
                     let reason =
                         format_args!("kept the processor for {EXCESS_MAX} time slices past the end of its own");
-                    self.destroy(id, reason, frame.epc);
+                    if asked == id {
+                        self.destroy(id, reason, frame.epc);
+                    }
+                    // Who runs was not asked yet, and goes on until the next tick asks it.
+                    self.report_destroyed(asked, format_args!("{reason}, while another ran"));
+                    self.end(asked, false);
                 }
             }
         }
@@ -197,7 +189,7 @@ impl Kernel {
             if self.machine.clock_interrupt() {
                 return self.count_tick();
             }
-            if self.console.is_empty() && !self.system.environments.anybody_waits_for_the_clock() {
+            if self.console.is_empty() && !self.system.anybody_waits_for_the_clock() {
                 self.report(format_args!("every environment waits for another"));
                 self.failed += 1;
                 self.finish();
@@ -207,10 +199,14 @@ impl Kernel {
 
     /// Ends an environment that can't go on, with a report, and goes on with the next slice.
     pub fn destroy(&mut self, id: EnvId, reason: Arguments, pc: u32) -> ! {
-        let name = self.record(id).name;
-        self.report(format_args!("{}: destroyed: {reason}, {PC}{pc:08x}", text(&name)));
+        self.report_destroyed(id, format_args!("{reason}, {PC}{pc:08x}"));
         self.end(id, false);
         self.next_slice()
+    }
+
+    fn report_destroyed(&mut self, id: EnvId, reason: Arguments) {
+        let name = self.record(id).name;
+        self.report(format_args!("{}: destroyed: {reason}", text(&name)));
     }
 
     /// Ends an environment and takes back what it had.

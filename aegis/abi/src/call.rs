@@ -192,6 +192,10 @@ pub const ENV_CREATE: u32 = gate(21);
 /// is where its next slice begins, as an ELF entry point is. May be repeated. The caller is that environment or
 /// presents, in its save page, a capability for [`CONTROL`](crate::frame::CONTROL) over it. Returns 0. With a stack.
 ///
+/// From now on its protected entries take transfers, even before it has begun its first slice: so a server that its
+/// parent has set up can be called at once, and needs no slice of its own. Whatever its entries rely on has to be in
+/// place before.
+///
 /// Errors: [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment), [`Denied`](crate::Error::Denied);
 /// [`BadPointer`](crate::Error::BadPointer) if the header is not in guaranteed mappings;
 /// [`BadArgument`](crate::Error::BadArgument) if an entry is not a word-aligned address in user space, or the
@@ -208,8 +212,8 @@ pub const ENV_DESTROY: u32 = gate(23);
 /// Gives the environment `a0` a guaranteed mapping: `a3` pages from the address `a1` on, which lie in the pinned
 /// segment, to as many frames from that in the EntryLo word `a2` on; of its other bits
 /// [`DIRTY`](crate::vm::entry_lo::DIRTY) counts. All frames are the caller's, or all that environment's; the mapping of
-/// each holds until the frame has another owner. The caller is the environment or presents, in its save page, a
-/// capability for [`CONTROL`](crate::frame::CONTROL). Returns 0. With a stack.
+/// each holds until the frame is freed, given away or renewed. The caller is the environment or presents, in its save
+/// page, a capability for [`CONTROL`](crate::frame::CONTROL). Returns 0. With a stack.
 ///
 /// Errors: [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment); [`Denied`](crate::Error::Denied) for lack of control
 /// or of a frame; [`BadArgument`](crate::Error::BadArgument) for an address or a number of pages (at most
@@ -244,15 +248,15 @@ pub const FRAME_FREE: u32 = gate(27);
 /// Errors: as for [`FRAME_FREE`], and [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment).
 pub const FRAME_GIVE: u32 = gate(28);
 
-/// Voids all capabilities for the caller's frame `a0` and breaks every mapping of it. Returns 0. Errors: as for
-/// [`FRAME_FREE`]. With a stack.
+/// Voids all capabilities for the caller's frame `a0` and breaks every mapping of it, guaranteed ones included. Returns
+/// 0. Errors: as for [`FRAME_FREE`]. With a stack.
 pub const FRAME_RENEW: u32 = gate(29);
 
 /// Makes a capability for the caller's frame `a0`, with the right `a1`: [`READ`](crate::frame::READ) or
 /// [`WRITE`](crate::frame::WRITE). It is in the save page afterwards. Returns 0. With a stack.
 ///
 /// Errors: [`BadArgument`](crate::Error::BadArgument) if there is no such frame or right;
-/// [`Denied`](crate::Error::Denied) if the caller does not own it.
+/// [`Denied`](crate::Error::Denied) if the caller does not own it, or is freeing it.
 pub const CAPABILITY: u32 = gate(30);
 
 /// Makes the instruction cache coherent with memory for `a1` bytes, at most a page, of physical memory from the address

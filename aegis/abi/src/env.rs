@@ -54,7 +54,8 @@ pub struct DirectoryEntry {
     pub synchronous: u32,
     /// Its id, if it takes asynchronous transfers and has a context id.
     pub asynchronous: u32,
-    /// Its id, if it lives and has a context id: slices can be yielded to it.
+    /// Its id, if it has begun its first slice since it was set up and has a context id: slices can be yielded to it by
+    /// the short way.
     pub runnable: u32,
     /// The kernel's record of it, an address of the kernel's.
     pub record: u32,

@@ -11,6 +11,7 @@
 //!
 //! *Slices.*
 //! - A slice has an owner if and only if it has a runner. Both live.
+//! - Who has been asked to give the running one back lives.
 //!
 //! *Environments.*
 //! - The directory has an environment's id exactly where it can be entered: it lives, is set up, its current context
@@ -111,6 +112,10 @@ impl System<'_> {
             check(of_nobody || self.lives(EnvId(slice.owner)), culprit, "its owner does not live", slice.owner)?;
             check(of_nobody || self.lives(EnvId(slice.runner)), culprit, "its runner does not live", slice.runner)
         })?;
+        if let Some(asked) = self.slices.asked() {
+            let culprit = Culprit::Slice(self.slices.position());
+            check(self.lives(asked), culprit, "is asked back from who does not live", asked.0)?;
+        }
         let in_use = self.audit_environments()?;
         for binding in bindings {
             if in_use.get(usize::from(binding.context)) == Some(&true) {

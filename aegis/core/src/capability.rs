@@ -18,7 +18,7 @@ pub enum Resource {
     Frame {
         /// The frame's number.
         number: u32,
-        /// How often its capabilities were made void.
+        /// When its capabilities were made void last, by a count of all times that any frame's were.
         nonce: u64,
     },
     /// An environment, while it lives: its id is never another's.

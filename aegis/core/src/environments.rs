@@ -22,8 +22,8 @@ enum Wait {
 /// The kernel's private knowledge of what lives at one index.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The present life of the index, or the last one. 0 before the first.
-    generation: u32,
+    /// The id of who lives, or of who lived last. Its generation is 0 before the first life.
+    id: EnvId,
     alive: bool,
     /// Whether it has been told where it is entered. Until then it can't run.
     set_up: bool,
@@ -47,7 +47,7 @@ pub struct State {
 impl State {
     /// Of an index that nobody has had yet.
     pub const NONE: Self = Self {
-        generation: 0,
+        id: EnvId(0),
         alive: false,
         set_up: false,
         begun: false,
@@ -99,7 +99,9 @@ impl<'a> Environments<'a> {
     /// Makes every index as old as if it had had this many lives.
     #[cfg(test)]
     pub(crate) fn age(&mut self, generation: u32) {
-        self.states.iter_mut().for_each(|state| state.generation = generation);
+        for (index, state) in (0..=u8::MAX).zip(self.states.iter_mut()) {
+            state.id = EnvId::new(index, generation);
+        }
     }
 
     /// Whether an environment with this id lives.
@@ -112,7 +114,7 @@ impl<'a> Environments<'a> {
     #[must_use]
     pub fn at(&self, index: u8) -> Option<EnvId> {
         let state = &self.states[usize::from(index)];
-        state.alive.then_some(EnvId::new(index, state.generation))
+        state.alive.then_some(state.id)
     }
 
     /// Whether there are as many as there can be.
@@ -145,10 +147,10 @@ impl<'a> Environments<'a> {
         self.states.iter().filter(|state| state.alive).count()
     }
 
-    /// Whether anybody's wait will end without another environment's doing.
+    /// Whether an environment's wait will end without another's doing.
     #[must_use]
-    pub fn anybody_waits_for_the_clock(&self) -> bool {
-        self.states.iter().any(|state| matches!(state.wait, Wait::Tick(_)))
+    pub fn waits_for_the_clock(&self, env: EnvId) -> bool {
+        self.state(env).is_some_and(|state| matches!(state.wait, Wait::Tick(_)))
     }
 
     /// What the directory says of the environment at an index.
@@ -158,7 +160,8 @@ impl<'a> Environments<'a> {
     }
 
     /// Whether an environment would use a slice at the tick `ticks`: it is set up, and waits for nothing, or for what
-    /// has come.
+    /// has come. A change of slices asks this for every position, so it is short and inlined.
+    #[inline]
     #[must_use]
     pub fn ready(&self, env: EnvId, ticks: u32) -> bool {
         self.state(env).is_some_and(|state| {
@@ -175,8 +178,8 @@ impl<'a> Environments<'a> {
     pub(crate) fn create(&mut self, home: u32, record: u32) -> Option<EnvId> {
         let index = self.unused.pop_front()?;
         let state = &mut self.states[usize::from(index)];
-        *state = State { generation: state.generation + 1, alive: true, home, ..State::NONE };
-        let id = EnvId::new(index, state.generation);
+        let id = EnvId::new(index, state.id.generation() + 1);
+        *state = State { id, alive: true, home, ..State::NONE };
         self.directory[usize::from(index)].record = record;
         self.publish(index);
         Some(id)
@@ -186,7 +189,7 @@ impl<'a> Environments<'a> {
     pub(crate) fn destroy(&mut self, env: EnvId) -> Option<u32> {
         let state = self.state_mut(env)?;
         let home = state.home;
-        *state = State { generation: state.generation, ..State::NONE };
+        *state = State { id: env, ..State::NONE };
         self.directory[usize::from(env.index())].record = self.nobody;
         self.publish(env.index());
         if env.generation() < EnvId::LAST_GENERATION {
@@ -227,11 +230,16 @@ impl<'a> Environments<'a> {
         Some(context)
     }
 
-    /// Takes all hardware ids back from all environments.
+    /// Takes all hardware ids back from all environments: nobody can be entered by the short way until it has another.
+    /// A few instructions an environment.
     pub(crate) fn revoke_contexts(&mut self) {
-        for index in 0..=u8::MAX {
-            self.states[usize::from(index)].contexts = [ContextId::NONE; CONTEXTS];
-            self.publish(index);
+        for (index, (state, entry)) in self.states.iter_mut().zip(self.directory.iter_mut()).enumerate() {
+            // The dead have none, and a poison already.
+            if state.alive {
+                state.contexts = [ContextId::NONE; CONTEXTS];
+                let poison = DirectoryEntry::poison(index as u8);
+                (entry.synchronous, entry.asynchronous, entry.runnable) = (poison, poison, poison);
+            }
         }
         self.contexts.restart();
     }
@@ -263,7 +271,7 @@ impl<'a> Environments<'a> {
     /// Whether an environment with this id lives or has lived.
     pub(crate) fn has_named(&self, id: EnvId) -> bool {
         let generation = id.generation();
-        let last = self.states[usize::from(id.index())].generation;
+        let last = self.states[usize::from(id.index())].id.generation();
         generation >= 1 && generation <= last && EnvId::new(id.index(), generation) == id
     }
 
@@ -293,12 +301,13 @@ impl<'a> Environments<'a> {
         Ok(())
     }
 
+    #[inline]
     fn state(&self, env: EnvId) -> Option<&State> {
-        self.at(env.index()).filter(|&id| id == env).map(|id| &self.states[usize::from(id.index())])
+        Some(&self.states[usize::from(env.index())]).filter(|state| state.alive && state.id == env)
     }
 
     fn state_mut(&mut self, env: EnvId) -> Option<&mut State> {
-        self.at(env.index()).filter(|&id| id == env).map(|id| &mut self.states[usize::from(id.index())])
+        Some(&mut self.states[usize::from(env.index())]).filter(|state| state.alive && state.id == env)
     }
 
     /// Changes the state of an environment that lives, and what the directory says of it.
@@ -321,7 +330,7 @@ impl<'a> Environments<'a> {
         let state = &self.states[usize::from(index)];
         let enterable = state.alive && state.set_up && state.context() != ContextId::NONE;
         [state.synchronous, state.asynchronous, state.begun].map(|open| match open && enterable {
-            true => EnvId::new(index, state.generation).0,
+            true => state.id.0,
             false => DirectoryEntry::poison(index),
         })
     }

@@ -51,8 +51,10 @@ impl Bound {
 pub struct Frames<'a> {
     table: &'a mut [Frame],
     verifiers: &'a mut [Verifier],
-    /// How often the capabilities of each were made void.
+    /// When each was unbound last, by [`Frames::stamp`]: the nonce of its capabilities.
     nonces: &'a mut [u64],
+    /// How often any frame was unbound.
+    sequence: u64,
     /// What stands in a verifier while no valid tag is known.
     blank: Capability,
 }
@@ -69,7 +71,7 @@ impl<'a> Frames<'a> {
         table.fill(Frame { owner: KERNEL, binding: 0 });
         verifiers.fill(Verifier { write: blank.0, read: blank.0 });
         nonces.fill(0);
-        Self { table, verifiers, nonces, blank }
+        Self { table, verifiers, nonces, sequence: 0, blank }
     }
 
     /// Says whose a frame is, before any program runs.
@@ -116,6 +118,28 @@ impl<'a> Frames<'a> {
         self.verifiers[frame as usize]
     }
 
+    /// The present time, counted in frames that were unbound. It goes with whatever is to hold only for as long as its
+    /// frames are not unbound.
+    #[must_use]
+    pub fn stamp(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether a frame was unbound after the time `stamp`, or is being unbound since.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[must_use]
+    pub fn unbound_since(&self, frame: u32, stamp: u64) -> bool {
+        self.nonces[frame as usize] > stamp
+    }
+
+    /// Whether an environment is freeing a frame, and nothing is left to unbind.
+    pub(crate) fn is_bare(&self, frame: u32) -> bool {
+        let Frame { owner, binding } = self.table[frame as usize];
+        !Self::is_special(owner) && owner & FREEING != 0 && binding == 0
+    }
+
     /// What stands in a verifier while no valid tag is known.
     pub(crate) fn blank(&self) -> [u32; 2] {
         self.blank.0
@@ -156,7 +180,8 @@ impl<'a> Frames<'a> {
         let Frame { owner, binding } = &mut self.table[index];
         if *owner & FREEING == 0 {
             *owner |= FREEING;
-            self.nonces[index] += 1;
+            self.sequence += 1;
+            self.nonces[index] = self.sequence;
             self.verifiers[index] = Verifier { write: self.blank.0, read: self.blank.0 };
         }
         let searched = match Bound::of(*binding) {

@@ -5,8 +5,9 @@
 //! always there. They are also the only memory through which a program passes data to a call, so that the kernel needs
 //! no page table of the program's to check a pointer.
 //!
-//! A mapping holds for as long as its frames have the owner that they had when it was made. So freeing a frame need not
-//! find the mappings that name it; whoever uses one compares.
+//! A mapping of a frame holds until the frame is freed, given away or renewed. Those calls need not find the mappings
+//! that name it: a mapping has the owner of its frames and the time when it was made, and whoever uses one compares
+//! ([`System::holds`](crate::system::System::holds)).
 
 use aegis_abi::vm::{GUARANTEED, PAGE_BYTES, PAGE_SHIFT, USER_END};
 
@@ -26,6 +27,8 @@ pub struct Mapping {
     pub writable: bool,
     /// The owner word of the frames when the mapping was made.
     pub owner: u32,
+    /// When that was: [`Frames::stamp`](crate::frames::Frames::stamp).
+    pub stamp: u64,
 }
 
 /// A page found in a mapping.
@@ -35,8 +38,10 @@ pub struct Page {
     pub frame: u32,
     /// Whether the program may write to it.
     pub writable: bool,
-    /// The owner word of the frames when the mapping was made.
+    /// The owner word of the frame when the mapping was made.
     pub owner: u32,
+    /// When that was.
+    pub stamp: u64,
 }
 
 /// What is wrong with a mapping.
@@ -91,22 +96,22 @@ impl Mappings {
     pub fn page(&self, address: u32) -> Option<Page> {
         let mapping = self.0.iter().find(|mapping| address.wrapping_sub(mapping.virtual_start) < mapping.bytes)?;
         let offset = (address - mapping.virtual_start) >> PAGE_SHIFT << PAGE_SHIFT;
-        let Mapping { physical_start, writable, owner, .. } = *mapping;
-        Some(Page { frame: physical_start + offset, writable, owner })
+        let Mapping { physical_start, writable, owner, stamp, .. } = *mapping;
+        Some(Page { frame: physical_start + offset, writable, owner, stamp })
     }
 
     /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are
-    /// mapped, and `valid` holds for the frame number of each page and its owner at the time of mapping.
+    /// mapped, and each page `holds`.
     ///
     /// The pieces are pages or parts of pages: as many as the range touches.
     #[must_use]
-    pub fn readable(&self, address: u32, bytes: u32, valid: impl Fn(u32, u32) -> bool) -> Option<Pieces<'_>> {
+    pub fn readable(&self, address: u32, bytes: u32, holds: impl Fn(Page) -> bool) -> Option<Pieces<'_>> {
         address.checked_add(bytes)?;
         let pieces = Pieces { mappings: self, address, bytes };
         let mut rest = pieces.clone();
         while rest.bytes != 0 {
             let page = self.page(rest.address)?;
-            if !valid(page.frame >> PAGE_SHIFT, page.owner) {
+            if !holds(page) {
                 return None;
             }
             rest.next();
@@ -159,7 +164,8 @@ mod tests {
     const P: u32 = PAGE_BYTES;
 
     fn mapping(page: u32, frame: u32, pages: u32, writable: bool) -> Mapping {
-        Mapping { virtual_start: page * P, physical_start: frame * P, bytes: pages * P, writable, owner: frame + 7 }
+        let (owner, stamp) = (frame + 7, u64::from(frame) << 32 | 1);
+        Mapping { virtual_start: page * P, physical_start: frame * P, bytes: pages * P, writable, owner, stamp }
     }
 
     #[test]
@@ -195,20 +201,26 @@ mod tests {
         assert_eq!(mappings.page(4 * P), None);
         assert_eq!(mappings.insert(mapping(3, 2, 4, false)), Err(Refusal::Overlap));
         mappings.insert(mapping(100, 2, 3, false)).unwrap();
-        assert_eq!(mappings.page(102 * P), Some(Page { frame: 4 * P, writable: false, owner: 9 }));
+        assert_eq!(mappings.page(102 * P), Some(Page { frame: 4 * P, writable: false, owner: 9, stamp: 2 << 32 | 1 }));
         for page in (0..RANGES as u32).filter(|&page| page != 2) {
             assert!(mappings.page(2 * page * P).is_some());
         }
     }
 
     #[test]
-    fn every_page_that_is_read_is_still_its_owners() {
+    fn every_page_that_is_read_still_holds() {
         let mut mappings = Mappings::new();
-        mappings.insert(Mapping { owner: 0x1000, ..mapping(16, 5, 2, true) }).unwrap();
-        mappings.insert(Mapping { owner: 0x2000, ..mapping(18, 30, 1, true) }).unwrap();
-        let owners = |frame| if frame < 30 { 0x1000 } else { 0x2000 };
-        let now = |lost: u32| move |frame, owner| frame != lost && owner == owners(frame);
-        let readable = |start, bytes, lost| mappings.readable(start, bytes, now(lost)).is_some();
+        mappings.insert(mapping(16, 5, 2, true)).unwrap();
+        mappings.insert(mapping(18, 30, 1, false)).unwrap();
+        let holds = |lost: u32| {
+            move |page: Page| {
+                let Mapping { writable, owner, stamp, .. } =
+                    if page.frame < 30 * P { mapping(16, 5, 2, true) } else { mapping(18, 30, 1, false) };
+                assert_eq!((page.writable, page.owner, page.stamp), (writable, owner, stamp));
+                page.frame != lost * P
+            }
+        };
+        let readable = |start, bytes, lost| mappings.readable(start, bytes, holds(lost)).is_some();
         assert!(readable(16 * P, 3 * P, 0));
         for lost in [5, 6, 30] {
             assert!(!readable(16 * P, 3 * P, lost));
@@ -223,7 +235,7 @@ mod tests {
         let mut mappings = Mappings::new();
         mappings.insert(mapping(0x7ffff, 5, 1, true)).unwrap();
         mappings.insert(mapping(1, 7, 1, true)).unwrap();
-        let readable = |address, bytes| mappings.readable(address, bytes, |_, _| true);
+        let readable = |address, bytes| mappings.readable(address, bytes, |_| true);
         assert!(readable(0x7fff_ffff, 1).is_some());
         assert!(readable(0x7fff_ffff, 2).is_none());
         assert!(readable(0xffff_ffff, 2).is_none());
@@ -264,7 +276,7 @@ mod tests {
                 let expected: Option<Vec<u32>> = (address..address + bytes)
                     .map(|a| model.get(&(a / P)).map(|(frame, _)| frame * P + a % P))
                     .collect();
-                let found: Option<Vec<u32>> = mappings.readable(address, bytes, |_, _| true)
+                let found: Option<Vec<u32>> = mappings.readable(address, bytes, |_| true)
                     .map(|pieces| pieces.flat_map(|piece| piece.physical..piece.physical + piece.bytes).collect());
                 prop_assert_eq!(found, expected);
                 let page = mappings.page(address).map(|page| (page.frame / P, page.writable));

@@ -1,8 +1,8 @@
 //! The slice vector: who owns which time slice, whose turn it is, and what overrunning one costs.
 //!
-//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by whoever runs; each tick that passes
-//! before that counts as excess time, is paid for with one of its later slices, and too many are its end. A slice can
-//! be lent: its runner is then another than its owner, until the owner takes it back or the runner dies.
+//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by whoever runs then; each tick that
+//! passes before that counts as its excess time, is paid for with one of its later slices, and too many are its end. A
+//! slice can be lent: its runner is then another than its owner, until the owner takes it back or the runner dies.
 
 use aegis_abi::exception::EXCESS_MAX;
 use aegis_abi::slice::{COUNT, Slice};
@@ -16,10 +16,10 @@ const NOBODY: Slice = Slice { owner: 0, runner: 0 };
 pub enum Tick {
     /// The slice has ended: who runs is asked to give the processor back.
     End,
-    /// It has still not done so, and will pay with a later slice.
+    /// It is still not given back, for which who was asked will pay with a later slice.
     Excess,
-    /// It has had its last warning.
-    Overrun,
+    /// This one, which was asked, has had its last warning.
+    Overrun(EnvId),
 }
 
 /// Who gets the next slice.
@@ -39,10 +39,11 @@ pub struct Slices<'a> {
     /// Later slices that the environment at each index has already used up.
     excess: [u8; EnvId::COUNT],
     position: usize,
-    /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running.
+    /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running, or once
+    /// it has ended.
     lender: u32,
-    /// Whether who runs has been asked to give the processor back.
-    ending: bool,
+    /// Who has been asked to give the processor back.
+    asked: Option<EnvId>,
     total_excess: u32,
     forfeited: u32,
 }
@@ -57,7 +58,7 @@ impl<'a> Slices<'a> {
             excess: [0; EnvId::COUNT],
             position: COUNT - 1,
             lender: 0,
-            ending: false,
+            asked: None,
             total_excess: 0,
             forfeited: 0,
         }
@@ -103,8 +104,8 @@ impl<'a> Slices<'a> {
         Ok(())
     }
 
-    /// An environment has died: its slices are free, what was lent to it goes back to the owner, and what it owes is
-    /// forgotten.
+    /// An environment has died: its slices are free, what was lent to it goes back to the owner, what it owes is
+    /// forgotten, and what it was asked for another will be.
     pub fn release(&mut self, dead: EnvId) {
         for slice in self.vector.iter_mut() {
             if slice.owner == dead.0 {
@@ -114,6 +115,7 @@ impl<'a> Slices<'a> {
             }
         }
         self.excess[usize::from(dead.index())] = 0;
+        self.asked = self.asked.filter(|&asked| asked != dead);
     }
 
     /// The clock has ticked while `running`, which lives, had the processor.
@@ -122,59 +124,66 @@ impl<'a> Slices<'a> {
     /// transfer), unless `lent_rest`: then only what was left of it had been lent. A slice that has another owner by
     /// now than when it began is not lent, for those who ran in it did so in the former owner's name.
     ///
-    /// Excess time is charged to who runs.
+    /// Excess time is charged to who was asked to give the slice back. If that one has let another run instead, which
+    /// does not know that the slice has ended, it pays for this tick, and the other is asked now; likewise if it has died.
     #[must_use]
     pub fn tick(&mut self, running: EnvId, lent_rest: bool) -> Tick {
-        if !self.ending {
-            self.ending = true;
+        let Some(asked) = self.asked else {
+            self.asked = Some(running);
+            let lender = core::mem::take(&mut self.lender);
             let slice = &mut self.vector[self.position];
-            if !lent_rest && slice.owner != 0 && slice.owner == self.lender {
+            if !lent_rest && slice.owner != 0 && slice.owner == lender {
                 slice.runner = running.0;
             }
             return Tick::End;
-        }
-        let excess = &mut self.excess[usize::from(running.index())];
+        };
+        let excess = &mut self.excess[usize::from(asked.index())];
         if u32::from(*excess) >= EXCESS_MAX {
-            return Tick::Overrun;
+            return Tick::Overrun(asked);
         }
         *excess += 1;
         self.total_excess = self.total_excess.wrapping_add(1);
-        Tick::Excess
+        if asked == running {
+            return Tick::Excess;
+        }
+        self.asked = Some(running);
+        Tick::End
     }
 
     /// Goes on to the next slice whose runner is `ready` and owes nothing. A ready runner that owes excess time pays
     /// with its slice; one that is not ready would not have used it and so does not pay.
     ///
-    /// Bounded: a runner owes at most [`EXCESS_MAX`], so the vector is walked at most that often and once more.
+    /// If a whole walk finds only debtors, nobody could use what they forfeit. So as many more rounds as it takes pass
+    /// at once: each pays, with each of its slices, what is left of the least debt, and the first that owed that runs.
+    ///
+    /// Bounded: asks once at each position.
     pub fn advance(&mut self, mut ready: impl FnMut(EnvId) -> bool) -> Next {
-        self.ending = false;
+        self.asked = None;
         self.lender = 0;
-        for _ in 0..=EXCESS_MAX {
-            let (mut owned, mut paid) = (false, false);
-            for _ in 0..COUNT {
-                self.position = (self.position + 1) % COUNT;
-                let Slice { owner, runner } = self.vector[self.position];
-                owned |= owner != 0;
-                if owner == 0 || !ready(EnvId(runner)) {
-                    continue;
-                }
-                let excess = &mut self.excess[usize::from(EnvId(runner).index())];
-                if *excess == 0 {
-                    self.lender = owner;
-                    return Next::Run(EnvId(runner));
-                }
-                *excess -= 1;
-                paid = true;
-                self.forfeited = self.forfeited.wrapping_add(1);
+        let mut owned = false;
+        let mut debtors = heapless::Vec::<usize, COUNT>::new();
+        for _ in 0..COUNT {
+            self.position = (self.position + 1) % COUNT;
+            let Slice { owner, runner } = self.vector[self.position];
+            owned |= owner != 0;
+            if owner == 0 || !ready(EnvId(runner)) {
+                continue;
             }
-            if !owned {
-                return Next::Nobody;
+            if self.owed(self.position) == 0 {
+                return self.run();
             }
-            if !paid {
-                break;
-            }
+            self.forfeit(self.position, 1);
+            let _ = debtors.push(self.position);
         }
-        Next::Idle
+        let Some(&first) = debtors.iter().min_by_key(|&&position| self.owed(position)) else {
+            return if owned { Next::Idle } else { Next::Nobody };
+        };
+        let least = self.owed(first);
+        for &position in &debtors {
+            self.forfeit(position, least);
+        }
+        self.position = first;
+        self.run()
     }
 
     /// The position that is running, or was the last to.
@@ -213,7 +222,33 @@ impl<'a> Slices<'a> {
         self.forfeited
     }
 
-    fn owned_by(&mut self, position: u32, caller: EnvId) -> Result<&mut Slice, Error> {
+    /// Who has been asked to give the processor back, until it is.
+    pub(crate) fn asked(&self) -> Option<EnvId> {
+        self.asked
+    }
+
+    /// The slice at the present position begins.
+    fn run(&mut self) -> Next {
+        let Slice { owner, runner } = self.vector[self.position];
+        self.lender = owner;
+        Next::Run(EnvId(runner))
+    }
+
+    /// What the runner of the slice at `position` owes.
+    fn owed(&self, position: usize) -> u8 {
+        self.excess[usize::from(EnvId(self.vector[position].runner).index())]
+    }
+
+    /// The runner of the slice at `position` pays with `slices` slices, or with all that it owes.
+    fn forfeit(&mut self, position: usize, slices: u8) {
+        let excess = &mut self.excess[usize::from(EnvId(self.vector[position].runner).index())];
+        let paid = slices.min(*excess);
+        *excess -= paid;
+        self.forfeited = self.forfeited.wrapping_add(u32::from(paid));
+    }
+
+    /// The slice at `position`, which is `caller`'s.
+    pub(crate) fn owned_by(&mut self, position: u32, caller: EnvId) -> Result<&mut Slice, Error> {
         let slice = self.vector.get_mut(position as usize).ok_or(Error::BadArgument)?;
         if slice.owner == caller.0 { Ok(slice) } else { Err(Error::Denied) }
     }
@@ -326,8 +361,7 @@ mod tests {
         assert_eq!(slices.tick(C, true), Tick::End);
         assert_eq!(order(&mut slices, 2), [B, A]);
         // Nor does a later tick of the same slice lend it.
-        assert_eq!(slices.tick(A, false), Tick::End);
-        assert_eq!(slices.tick(B, false), Tick::Excess);
+        assert_eq!([slices.tick(A, false), slices.tick(B, false)], [Tick::End; 2]);
         assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: A.0 });
     }
 
@@ -401,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn excess_is_charged_to_who_runs_and_paid_with_what_it_runs_in() {
+    fn excess_is_paid_with_what_the_debtor_runs_in() {
         let mut vector = [NOBODY; COUNT];
         let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
         assert_eq!(order(&mut slices, 1), [A]);
@@ -433,10 +467,48 @@ mod tests {
         for _ in 0..EXCESS_MAX {
             assert_eq!(slices.tick(A, false), Tick::Excess);
         }
-        assert_eq!(slices.tick(A, false), Tick::Overrun);
+        assert_eq!(slices.tick(A, false), Tick::Overrun(A));
         assert_eq!(slices.excess(A.index()), EXCESS_MAX);
         slices.release(A);
         assert_eq!(slices.excess(A.index()), 0);
+    }
+
+    /// A is asked, and lets B run instead of giving the slice back.
+    #[test]
+    fn who_was_asked_pays_for_letting_another_run_which_is_asked_then() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, C)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(A, false), slices.tick(B, false)], [Tick::End; 2]);
+        assert_eq!([A, B].map(|id| slices.excess(id.index())), [1, 0]);
+        assert_eq!(slices.tick(B, false), Tick::Excess);
+        assert_eq!([A, B].map(|id| slices.excess(id.index())), [1, 1]);
+        // However they take turns, one of them has its last warning.
+        let turns = [A, B].into_iter().cycle().map(|id| slices.tick(id, false));
+        assert_eq!(turns.skip_while(|&tick| tick == Tick::End).next(), Some(Tick::Overrun(B)));
+        assert_eq!([A, B].map(|id| slices.excess(id.index())), [EXCESS_MAX, EXCESS_MAX]);
+        // The end of who was asked leaves the other running, which is asked now, and has been lent nothing.
+        slices.release(B);
+        slices.release(A);
+        slices.allocate(0, C).unwrap();
+        assert_eq!([slices.tick(B, false), slices.tick(B, false)], [Tick::End, Tick::Excess]);
+        assert_eq!(slices.vector()[0], Slice { owner: C.0, runner: C.0 });
+        // The end of somebody else changes nothing.
+        slices.release(C);
+        assert_eq!(slices.tick(B, false), Tick::Excess);
+        assert_eq!(slices.excess(B.index()), 2);
+    }
+
+    /// Once a slice has ended it is lent no more, even if who was asked dies.
+    #[test]
+    fn a_slice_whose_borrower_dies_past_its_end_goes_back_to_its_owner() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(C, false), Tick::End);
+        slices.release(C);
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: A.0 });
     }
 
     #[test]
@@ -452,5 +524,56 @@ mod tests {
         assert_eq!(order(&mut slices, 1), [A]);
         assert_eq!((slices.excess(A.index()), slices.excess(B.index())), (0, 0));
         assert_eq!(slices.forfeited(), 2 * EXCESS_MAX);
+    }
+
+    /// `id`, which owes nothing, gets its slice and keeps it for as many ticks past its end.
+    fn overrun(slices: &mut Slices, id: EnvId, ticks: u32) {
+        assert_eq!(slices.advance(|ready| ready == id), Next::Run(id));
+        assert_eq!(slices.tick(id, false), Tick::End);
+        for _ in 0..ticks {
+            assert_eq!(slices.tick(id, false), Tick::Excess);
+        }
+    }
+
+    #[test]
+    fn of_those_that_owe_the_first_that_owes_least_runs_first() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B), (2, C)]);
+        for (id, ticks) in [(B, 5), (A, 2), (C, 2)] {
+            overrun(&mut slices, id, ticks);
+        }
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([A, B, C].map(|id| slices.excess(id.index())), [0, 3, 0]);
+        assert_eq!(slices.position(), 0);
+        // What B owes beyond that it pays while others can use it.
+        assert_eq!(order(&mut slices, 7), [C, A, C, A, C, A, B]);
+        assert_eq!((slices.total_excess(), slices.forfeited()), (9, 9));
+    }
+
+    #[test]
+    fn who_owes_pays_with_each_of_its_slices() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B), (2, B)]);
+        overrun(&mut slices, A, 8);
+        overrun(&mut slices, B, 8);
+        // A pays 1 and B 2, which leaves the least debt, 6, and then that.
+        assert_eq!(order(&mut slices, 1), [B]);
+        assert_eq!([A, B].map(|id| slices.excess(id.index())), [1, 0]);
+        assert_eq!((slices.position(), slices.forfeited()), (2, 15));
+    }
+
+    #[test]
+    fn a_change_of_slices_asks_once_at_each_position() {
+        let mut vector = [NOBODY; COUNT];
+        let ids: Vec<_> = (0..COUNT as u8).map(|n| EnvId::new(n, 1)).collect();
+        let mut slices = shared(&mut vector, &(0..).zip(ids.iter().copied()).collect::<Vec<_>>());
+        ids.iter().for_each(|&id| overrun(&mut slices, id, EXCESS_MAX));
+        let mut asked = Vec::new();
+        let next = slices.advance(|id| {
+            asked.push(id);
+            true
+        });
+        assert_eq!((next, asked), (Next::Run(ids[0]), ids.clone()));
+        assert!(ids.iter().all(|id| slices.excess(id.index()) == 0));
     }
 }

@@ -9,10 +9,11 @@ use crate::contexts::ContextId;
 use crate::environments::Environments;
 use crate::frames::Frames;
 pub use crate::hardware::Hardware;
+use crate::mappings::Page;
 use crate::slices::{Next, Slices};
 use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
 use aegis_abi::public::Statistics;
-use aegis_abi::vm::CONTEXTS;
+use aegis_abi::vm::{CONTEXTS, PAGE_SHIFT};
 use aegis_abi::{EnvId, Error};
 
 /// Who owns what.
@@ -85,9 +86,9 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`Error::BadArgument`] if there is no such frame; [`Error::Denied`] if the caller does not own it;
-    /// [`Error::Again`]: nobody can map it meanwhile.
+    /// [`Error::Busy`] if it is its save page; [`Error::Again`]: nobody can map it meanwhile.
     pub fn frame_renew(&mut self, hw: &mut impl Hardware, caller: EnvId, frame: u32) -> Result<(), Error> {
-        self.owned(caller, frame)?;
+        self.movable(caller, frame)?;
         self.hand_over(hw, frame, caller.0)
     }
 
@@ -150,6 +151,23 @@ impl System<'_> {
         }
     }
 
+    /// Whether a guaranteed mapping of this page still holds: its frame has the owner that it had, who lives, and has
+    /// not been unbound since, be it by an owner who has it again.
+    #[must_use]
+    pub fn holds(&self, page: Page) -> bool {
+        let Page { owner, stamp, .. } = page;
+        let frame = page.frame >> PAGE_SHIFT;
+        let owned = self.frames.owner(frame) == owner && (owner == PUBLIC || self.lives(EnvId(owner)));
+        owned && !self.frames.unbound_since(frame, stamp)
+    }
+
+    /// Unbinds a frame and fills it with zeros. It stays marked as being freed.
+    fn clear(&mut self, hw: &mut impl Hardware, frame: u32) -> Result<(), Error> {
+        self.frames.unbind(hw, frame)?;
+        hw.scrub(frame);
+        Ok(())
+    }
+
     /// Unbinds a frame and gives it its next owner. Whatever call began the unbinding, this one says what comes of it.
     fn hand_over(&mut self, hw: &mut impl Hardware, frame: u32, owner: u32) -> Result<(), Error> {
         self.frames.unbind(hw, frame)?;
@@ -204,12 +222,13 @@ impl System<'_> {
         if self.environments.full() {
             return Err(Error::Full);
         }
-        for frame in [frame, save] {
-            self.frames.unbind(hw, frame)?;
+        // One frame a call, for scrubbing takes its time. A frame that is bare has been scrubbed: nobody has been able
+        // to map it since, and no other call leaves one so.
+        if !self.frames.is_bare(frame) {
+            self.clear(hw, frame)?;
+            return Err(Error::Again);
         }
-        for frame in [frame, save] {
-            hw.scrub(frame);
-        }
+        self.clear(hw, save)?;
         let id = self.settle(frame, record).ok_or(Error::Full)?;
         Ok((id, self.key.tag(Resource::Environment(id), CONTROL)))
     }
@@ -316,6 +335,25 @@ impl System<'_> {
     #[must_use]
     pub fn ready(&self, env: EnvId, ticks: u32) -> bool {
         self.environments.ready(env, ticks)
+    }
+
+    /// Whether the wait of anybody who runs a slice will end without another environment's doing. Those that run none
+    /// are not run again by the clock alone.
+    #[must_use]
+    pub fn anybody_waits_for_the_clock(&self) -> bool {
+        self.slices.vector().iter().any(|slice| self.environments.waits_for_the_clock(EnvId(slice.runner)))
+    }
+
+    /// Makes the environment `to` the owner and the runner of a slice of the caller's.
+    ///
+    /// # Errors
+    /// As for [`Slices::free`], and [`Error::NoSuchEnvironment`].
+    pub fn slice_give(&mut self, caller: EnvId, position: u32, to: EnvId) -> Result<(), Error> {
+        self.slices.owned_by(position, caller)?;
+        if !self.lives(to) {
+            return Err(Error::NoSuchEnvironment);
+        }
+        self.slices.give(position, caller, to)
     }
 
     /// Goes on to the next slice whose runner is ready at the tick `ticks`, and ends that one's wait. Bounded as

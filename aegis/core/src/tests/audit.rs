@@ -85,12 +85,22 @@ fn of_slices() {
         let _ = machine.system.slices.tick(EnvId::new(1, 2), false);
     });
     assert!(text.starts_with("slice 0: its runner does not live"), "{text}");
+    let text = after(|machine| {
+        machine.system.next(0);
+        let _ = machine.system.slices.tick(EnvId::new(1, 2), true);
+    });
+    assert!(text.starts_with("slice 0: is asked back from who does not live"), "{text}");
 }
 
 #[test]
 fn of_environments() {
     let text = after(|machine| {
-        let _ = machine.system.slices.tick(EnvId::new(9, 1), false);
+        for _ in 0..2 {
+            machine.system.next(0);
+            let _ = machine.system.slices.tick(EnvId::new(9, 1), true);
+            let _ = machine.system.slices.tick(EnvId::new(9, 1), true);
+        }
+        machine.system.next(0);
     });
     assert!(text.starts_with("environment at index 9: is dead and owes excess time"), "{text}");
     let text = after(|machine| machine.system.frames.set_owner(4, PUBLIC));

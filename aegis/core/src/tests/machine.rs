@@ -8,12 +8,14 @@ use crate::contexts::ContextId;
 use crate::environments::{Environments, State};
 use crate::frames::{Frames, Verifier};
 use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES, entry_index};
+use crate::mappings::Page;
 use crate::slices::Slices;
 use crate::system::System;
-use aegis_abi::EnvId;
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::frame::{Capability, FREE, Frame, PUBLIC};
 use aegis_abi::slice::{COUNT, Slice};
+use aegis_abi::vm::PAGE_SHIFT;
+use aegis_abi::{EnvId, Error};
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
@@ -90,6 +92,7 @@ pub struct Tlbs {
     software: BTreeMap<u32, Entry>,
     pub contents: Vec<u32>,
     pub flushes: u32,
+    pub scrubs: u32,
 }
 
 /// The address of the tag for a page in a context.
@@ -190,6 +193,7 @@ impl Hardware for Tlbs {
 
     fn scrub(&mut self, frame: u32) {
         self.contents[frame as usize] = 0;
+        self.scrubs += 1;
     }
 }
 
@@ -228,6 +232,22 @@ impl Machine<'_> {
     /// Maps a page that the caller may map.
     pub fn bind(&mut self, caller: EnvId, page: u32, frame: u32, shown: Capability) {
         assert!(self.map(caller, page, frame, false, shown, 0), "frame {frame} could not be mapped");
+    }
+
+    /// What `env_create` is asked for until it is done, which takes at least two calls.
+    pub fn create(&mut self, caller: EnvId, frame: u32) -> (EnvId, Capability) {
+        loop {
+            match self.system.env_create(&mut self.tlbs, caller, frame, record(frame)) {
+                Err(Error::Again) => {}
+                result => return result.expect("two frames of the caller's"),
+            }
+        }
+    }
+
+    /// A page of a guaranteed mapping of a frame that is made now.
+    pub fn guarantee(&self, frame: u32) -> Page {
+        let frames = &self.system.frames;
+        Page { frame: frame << PAGE_SHIFT, writable: true, owner: frames.owner(frame), stamp: frames.stamp() }
     }
 
     /// Checks all invariants.

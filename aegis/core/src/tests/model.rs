@@ -10,6 +10,7 @@ use super::machine::{DIRT, Entry, Machine, NOBODY, Tables, Tlbs, record, slot};
 use crate::contexts::ContextId;
 use crate::frames::{SEARCH_STEP, Verifier};
 use crate::hardware::SOFTWARE_TLB_ENTRIES;
+use crate::mappings;
 use crate::slices::{Next, Tick};
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::exception::EXCESS_MAX;
@@ -69,6 +70,7 @@ enum Call {
     Give(Which, Who),
     Renew(Which),
     Capability(Which, u32),
+    Guarantee(Which),
     Map {
         page: u32,
         frame: Which,
@@ -153,6 +155,7 @@ fn call() -> impl Strategy<Value = Call> {
         3 => (which(), who()).prop_map(|(frame, to)| Call::Give(frame, to)),
         2 => which().prop_map(Call::Renew),
         3 => (which(), prop_oneof![4 => READ..=WRITE, 1 => 0..9u32]).prop_map(|(frame, r)| Call::Capability(frame, r)),
+        3 => which().prop_map(Call::Guarantee),
         20 => (page(), mapped(), any::<bool>(), shown())
             .prop_map(|(page, frame, write, shown)| Call::Map { page, frame, write, shown }),
         1 => page().prop_map(|page| Call::Refill { page }),
@@ -229,6 +232,15 @@ struct Issued {
     right: u32,
 }
 
+/// A page of a guaranteed mapping.
+struct Guaranteed {
+    page: mappings::Page,
+    frame: u32,
+    owner: Owner,
+    /// The frame's, when it was made.
+    epoch: u32,
+}
+
 /// All that a call which fails must not change.
 #[derive(PartialEq, Debug)]
 struct Snapshot {
@@ -250,11 +262,12 @@ struct World<'a> {
     lives: Vec<u32>,
     next_context: u8,
     issued: Vec<Issued>,
+    guaranteed: Vec<Guaranteed>,
     /// Owner and runner.
     slices: [Option<(EnvId, EnvId)>; COUNT],
     position: usize,
     lender: Option<EnvId>,
-    asked: bool,
+    asked: Option<EnvId>,
     running: Option<EnvId>,
     ticks: u32,
     created: u32,
@@ -285,10 +298,11 @@ impl<'a> World<'a> {
             lives: [age; 256].to_vec(),
             next_context: 1,
             issued: Vec::new(),
+            guaranteed: Vec::new(),
             slices: [None; COUNT],
             position: COUNT - 1,
             lender: None,
-            asked: false,
+            asked: None,
             running: None,
             ticks,
             created: 0,
@@ -451,7 +465,11 @@ impl<'a> World<'a> {
         }
         self.owns(caller, frame)?;
         self.owns(caller, frame + 1)?;
-        self.break_bindings(frame, Owner::Kernel)?;
+        // One after the other, the second in a call of its own.
+        let first = &self.pages[frame as usize];
+        if !first.breaking || !first.slots.is_empty() {
+            return self.break_bindings(frame, Owner::Kernel).and(Err(Error::Again));
+        }
         self.break_bindings(frame + 1, Owner::Kernel)?;
         Ok(self.bring_to_life(frame))
     }
@@ -498,6 +516,7 @@ impl<'a> World<'a> {
             }
         }
         self.running = self.running.filter(|&running| running != id);
+        self.asked = self.asked.filter(|&asked| asked != id);
         assert!(self.machine.system.env_destroy(id));
     }
 
@@ -524,53 +543,84 @@ impl<'a> World<'a> {
     }
 
     fn next(&mut self) -> Next {
-        self.asked = false;
+        self.asked = None;
         self.lender = None;
         self.running = None;
         if self.slices.iter().all(Option::is_none) {
             return Next::Nobody;
         }
-        if !self.slices.iter().flatten().any(|&(_, runner)| self.ready(runner)) {
-            return Next::Idle;
+        // The positions whose runner is ready, in their order.
+        let walk = (1..=COUNT).map(|n| (self.position + n) % COUNT);
+        let ready: Vec<_> = walk.filter(|&n| self.slices[n].is_some_and(|(_, runner)| self.ready(runner))).collect();
+        let mut debtors = Vec::new();
+        for &position in &ready {
+            if self.debt(position) == 0 {
+                return self.run(position);
+            }
+            self.pay(position);
+            debtors.push(position);
         }
-        loop {
-            self.position = (self.position + 1) % COUNT;
-            let Some((owner, runner)) = self.slices[self.position] else { continue };
-            if !self.ready(runner) {
-                continue;
-            }
-            let env = self.envs.get_mut(&runner).expect("runners live");
-            if env.excess > 0 {
-                env.excess -= 1;
-                self.forfeited += 1;
-                continue;
-            }
-            if env.wait.take().is_some() {
-                env.woken = false;
-            }
-            self.lender = Some(owner);
-            self.running = Some(runner);
-            return Next::Run(runner);
+        let Some(&first) = debtors.iter().min_by_key(|&&position| self.debt(position)) else { return Next::Idle };
+        self.count("next: by debtors".into());
+        for _ in 0..self.debt(first) {
+            debtors.iter().for_each(|&position| self.pay(position));
+        }
+        self.run(first)
+    }
+
+    fn runner(&mut self, position: usize) -> &mut Env {
+        let (_, runner) = self.slices[position].expect("somebody owns it");
+        self.envs.get_mut(&runner).expect("runners live")
+    }
+
+    fn debt(&self, position: usize) -> u32 {
+        self.slices[position].map_or(0, |(_, runner)| self.envs[&runner].excess)
+    }
+
+    /// With one slice, if it owes one.
+    fn pay(&mut self, position: usize) {
+        if self.debt(position) != 0 {
+            self.runner(position).excess -= 1;
+            self.forfeited += 1;
         }
     }
 
+    fn run(&mut self, position: usize) -> Next {
+        let env = self.runner(position);
+        if env.wait.take().is_some() {
+            env.woken = false;
+        }
+        let (owner, runner) = self.slices[position].expect("somebody owns it");
+        (self.position, self.lender, self.running) = (position, Some(owner), Some(runner));
+        Next::Run(runner)
+    }
+
     fn tick(&mut self, running: EnvId, lent_rest: bool) -> Tick {
-        let env = self.envs.get_mut(&running).expect("who runs lives");
-        if !self.asked {
-            self.asked = true;
+        let Some(asked) = self.asked else {
+            self.asked = Some(running);
             if let Some((owner, runner)) = &mut self.slices[self.position]
                 && !lent_rest
                 && self.lender == Some(*owner)
             {
                 *runner = running;
             }
+            // It is not lent again.
+            self.lender = None;
             return Tick::End;
+        };
+        if asked != running {
+            self.count("tick: of another's".into());
         }
+        let env = self.envs.get_mut(&asked).expect("who is asked lives");
         if env.excess == EXCESS_MAX {
-            return Tick::Overrun;
+            return Tick::Overrun(asked);
         }
         env.excess += 1;
         self.excess += 1;
+        if asked != running {
+            self.asked = Some(running);
+            return Tick::End;
+        }
         Tick::Excess
     }
 
@@ -681,7 +731,10 @@ impl<'a> World<'a> {
             }
             Call::Renew(frame) => {
                 let frame = self.which(caller, frame);
-                let expected = self.hand_over(caller, frame, Owner::Env(caller));
+                let expected = match self.is_save_page(frame) && self.owns(caller, frame).is_ok() {
+                    true => Err(Error::Busy),
+                    false => self.hand_over(caller, frame, Owner::Env(caller)),
+                };
                 let result = self.machine.system.frame_renew(&mut self.machine.tlbs, caller, frame);
                 self.on_frame("renew", frame, expected, result);
                 self.done("renew", &result, &before);
@@ -705,6 +758,15 @@ impl<'a> World<'a> {
                     self.issued.push(Issued { tag, of, right });
                 }
                 self.done("capability", &result, &before);
+            }
+            Call::Guarantee(frame) => {
+                let frame = self.which(caller, frame);
+                if let Some(page) = self.pages.get(frame as usize) {
+                    // What is being freed is nobody's to map.
+                    let owner = if page.breaking { Owner::Free } else { page.owner };
+                    let page = Guaranteed { page: self.machine.guarantee(frame), frame, owner, epoch: page.epoch };
+                    self.guaranteed.push(page);
+                }
             }
             &Call::Map { page, ref frame, write, ref shown } => {
                 let frame = self.which(caller, frame);
@@ -740,6 +802,7 @@ impl<'a> World<'a> {
                 let record = record(frame % FRAMES);
                 let result = self.machine.system.env_create(&mut self.machine.tlbs, caller, frame, record);
                 assert_eq!(result.map(|(id, _)| id), expected, "an environment of frame {frame}");
+                assert!(self.machine.tlbs.scrubs <= before.tlbs.scrubs + 1, "scrubbed more than one frame at once");
                 if let Ok((id, tag)) = result {
                     for frame in [frame, frame + 1] {
                         assert!(!self.machine.tlbs.maps(frame), "frame {frame} of a new environment is mapped");
@@ -823,13 +886,14 @@ impl<'a> World<'a> {
             }
             &Call::SliceGive(position, ref to) => {
                 let to = self.who(to);
-                // Whether it lives, the kernel looks first.
-                if self.alive(to) {
-                    let expected = self.slice(position, caller).map(|slice| *slice = Some((to, to)));
-                    let result = self.machine.system.slices.give(position, caller, to);
-                    assert_eq!(result, expected);
-                    self.done("slice give", &result, &before);
-                }
+                let alive = self.alive(to);
+                let expected = match self.slice(position, caller) {
+                    Ok(_) if !alive => Err(Error::NoSuchEnvironment),
+                    slice => slice.map(|slice| *slice = Some((to, to))),
+                };
+                let result = self.machine.system.slice_give(caller, position, to);
+                assert_eq!(result, expected);
+                self.done("slice give", &result, &before);
             }
             &Call::SliceReclaim(position) => {
                 let expected = self.slice(position, caller).map(|slice| *slice = Some((caller, caller)));
@@ -844,10 +908,17 @@ impl<'a> World<'a> {
                     let expected = self.tick(running, lent_rest);
                     let result = self.machine.system.slices.tick(running, lent_rest);
                     assert_eq!(result, expected);
-                    if result == Tick::Overrun && self.envs.len() > 2 {
-                        self.destroy(running);
+                    if let Tick::Overrun(asked) = result
+                        && self.envs.len() > 2
+                    {
+                        self.destroy(asked);
                     }
-                    self.count(format!("tick: {result:?}"));
+                    let name = match result {
+                        Tick::End => "End",
+                        Tick::Excess => "Excess",
+                        Tick::Overrun(_) => "Overrun",
+                    };
+                    self.count(format!("tick: {name}"));
                 }
             }
             &Call::Next { later } => {
@@ -884,6 +955,23 @@ impl<'a> World<'a> {
             assert_eq!(system.frames.binding(frame), binding, "binding of frame {frame}");
         }
 
+        for &Guaranteed { page, frame, owner, epoch } in &self.guaranteed {
+            let now = &self.pages[frame as usize];
+            let owned = match owner {
+                Owner::Free | Owner::Kernel => false,
+                Owner::Public => true,
+                Owner::Env(id) => self.alive(id) && now.owner == owner,
+            };
+            let holds = owned && now.epoch == epoch && !now.breaking;
+            assert_eq!(system.holds(page), holds, "a guaranteed mapping of frame {frame}");
+            let what = match (holds, owned) {
+                (true, _) => "holds",
+                (_, true) => "broken, though its owner is the same",
+                _ => "broken",
+            };
+            self.count(format!("guaranteed: {what}"));
+        }
+
         let mut holders = BTreeMap::new();
         let mut directory: Vec<_> = (0..=255)
             .map(|index| {
@@ -918,6 +1006,8 @@ impl<'a> World<'a> {
             None => Slice::default(),
         });
         assert_eq!(*system.slices.vector(), slices);
+        let by_clock = |&(_, runner): &(EnvId, EnvId)| matches!(self.envs[&runner].wait, Some(Some(_)));
+        assert_eq!(system.anybody_waits_for_the_clock(), self.slices.iter().flatten().any(by_clock));
         assert_eq!(system.slices.position(), self.position as u32);
         let Statistics { created, ended, context_revocations, .. } = system.statistics;
         assert_eq!((created, ended), (self.created, self.dead.len() as u32));
@@ -1007,6 +1097,9 @@ fn as_the_model() {
         "capability: Ok",
         "capability: Denied",
         "capability: BadArgument",
+        "guaranteed: holds",
+        "guaranteed: broken",
+        "guaranteed: broken, though its owner is the same",
         "map: Ok",
         "map: Denied",
         "map of the dead: Ok",
@@ -1024,11 +1117,15 @@ fn as_the_model() {
         "slice allocate: Busy",
         "slice free: Ok",
         "slice give: Ok",
+        "slice give: Denied",
+        "slice give: NoSuchEnvironment",
         "slice reclaim: Ok",
         "tick: End",
         "tick: Excess",
         "tick: Overrun",
+        "tick: of another's",
         "next: Run",
+        "next: by debtors",
         "next: nobody",
         "revocation: Ok",
     ] {

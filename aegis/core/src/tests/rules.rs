@@ -5,6 +5,7 @@ extern crate std;
 use super::machine::{DIRT, Machine, NOBODY, Tables, record, slot};
 use crate::contexts::ContextId;
 use crate::frames::SEARCH_STEP;
+use crate::mappings::Page;
 use crate::slices::{Next, Tick};
 use aegis_abi::Error;
 use aegis_abi::env::{DirectoryEntry, EnvId};
@@ -97,7 +98,74 @@ fn a_given_frame_keeps_its_contents_but_no_binding_and_no_capability() {
 }
 
 #[test]
-fn a_save_page_stays_for_life_and_can_be_renewed() {
+fn a_guaranteed_mapping_holds_until_its_frame_is_unbound() {
+    type Change = fn(&mut Machine, EnvId, EnvId);
+    let changes: [Change; 5] = [
+        |machine, a, _| machine.system.frame_renew(&mut machine.tlbs, a, 10).unwrap(),
+        |machine, a, _| {
+            machine.system.frame_free(&mut machine.tlbs, a, 10).unwrap();
+            machine.system.frame_allocate(&mut machine.tlbs, a, 10).unwrap();
+        },
+        |machine, a, _| machine.system.frame_give(&mut machine.tlbs, a, 10, a).unwrap(),
+        |machine, a, b| {
+            machine.system.frame_give(&mut machine.tlbs, a, 10, b).unwrap();
+            machine.system.frame_give(&mut machine.tlbs, b, 10, a).unwrap();
+        },
+        // Made into an environment's record, and back.
+        |machine, a, _| {
+            let (d, _) = machine.create(a, 10);
+            assert!(machine.system.env_destroy(d));
+            machine.system.frame_allocate(&mut machine.tlbs, a, 10).unwrap();
+        },
+    ];
+    for change in changes {
+        let mut tables = Tables::new(FRAMES);
+        let (mut machine, [a, b, _]) = three(&mut tables);
+        machine.system.frame_allocate(&mut machine.tlbs, a, 11).unwrap();
+        // Other frames' fate is no concern of it.
+        machine.system.frame_allocate(&mut machine.tlbs, b, 12).unwrap();
+        machine.system.frame_renew(&mut machine.tlbs, b, 12).unwrap();
+        let [old, others] = [10, 12].map(|frame| machine.guarantee(frame));
+        machine.system.frame_renew(&mut machine.tlbs, b, 12).unwrap();
+        assert!(machine.system.holds(old) && !machine.system.holds(others));
+        change(&mut machine, a, b);
+        assert_eq!(machine.system.frames.owner(10), a.0);
+        assert!(!machine.system.holds(old));
+        assert!(machine.system.holds(machine.guarantee(10)));
+        assert!(machine.system.env_destroy(a));
+        assert!(!machine.system.holds(machine.guarantee(10)));
+    }
+}
+
+#[test]
+fn a_guaranteed_mapping_does_not_hold_while_its_frame_is_unbound() {
+    let mut tables = Tables::new(FRAMES);
+    let (mut machine, [a, ..], _) = bound_anywhere(&mut tables);
+    let old = machine.guarantee(10);
+    assert!(machine.system.holds(old));
+    for _ in 1..STEPS {
+        assert_eq!(machine.system.frame_renew(&mut machine.tlbs, a, 10), Err(Error::Again));
+        assert!(!machine.system.holds(old) && !machine.system.holds(machine.guarantee(10)));
+    }
+    assert_eq!(machine.system.frame_renew(&mut machine.tlbs, a, 10), Ok(()));
+    assert!(!machine.system.holds(old) && machine.system.holds(machine.guarantee(10)));
+}
+
+#[test]
+fn a_guaranteed_mapping_is_of_what_an_environment_owns_or_everybody() {
+    let mut tables = Tables::new(FRAMES);
+    let (machine, [a, ..]) = three(&mut tables);
+    assert!([1, 3, 10].iter().all(|&frame| machine.system.holds(machine.guarantee(frame))));
+    for frame in [0, 2, 11, FRAMES as u32, 0xfffff] {
+        assert!(!machine.system.holds(machine.guarantee(frame)), "frame {frame}");
+    }
+    for owner in [a.0 ^ 0x1000, a.0 | FREEING, PUBLIC, KERNEL, FREE] {
+        assert!(!machine.system.holds(Page { owner, ..machine.guarantee(10) }), "owner {owner:#x}");
+    }
+}
+
+#[test]
+fn a_save_page_stays_for_life() {
     let mut tables = Tables::new(FRAMES);
     let (Machine { mut system, tlbs: mut hw }, [a, b, _]) = three(&mut tables);
     assert_eq!(system.frame_free(&mut hw, a, 3), Err(Error::Busy));
@@ -105,8 +173,8 @@ fn a_save_page_stays_for_life_and_can_be_renewed() {
     assert_eq!(system.env_create(&mut hw, a, 2, 0), Err(Error::Denied));
     let read = system.capability(a, 3, READ).unwrap();
     assert!(system.may_bind(b, 3, false, read));
-    assert_eq!(system.frame_renew(&mut hw, a, 3), Ok(()));
-    assert!(!system.may_bind(b, 3, false, read));
+    assert_eq!(system.frame_renew(&mut hw, a, 3), Err(Error::Busy));
+    assert!(system.may_bind(b, 3, false, read));
     assert_eq!(system.frames.owner(3), a.0);
     assert!(system.env_destroy(a));
     assert!(system.is_free(2) && system.is_free(3) && system.is_free(10));
@@ -293,9 +361,10 @@ fn an_environment_can_be_made_of_frames_that_are_being_freed() {
     machine.bind(c, 2, 11, write);
     machine.tlbs.contents[10..12].fill(DIRT);
     let create = |machine: &mut Machine| machine.system.env_create(&mut machine.tlbs, a, 10, record(10));
-    // Frame 10, then frame 11; the call that ends one goes on with the next.
-    for _ in 0..2 * STEPS - 2 {
+    // Frame 10, then frame 11, of which the last call makes the environment at once.
+    for step in 1..2 * STEPS {
         assert_eq!(create(&mut machine), Err(Error::Again));
+        assert_eq!(machine.tlbs.contents[10..12], [if step < STEPS { DIRT } else { 0 }, DIRT]);
         machine.tlbs.refill_all();
         machine.audit();
         for caller in [a, b] {
@@ -379,6 +448,9 @@ fn an_environment_is_made_of_two_frames_of_its_makers() {
     }
     system.frame_give(hw, b, 11, a).unwrap();
     hw.contents[10..12].fill(DIRT);
+    // Scrubs one frame a call.
+    assert_eq!(system.env_create(hw, a, 10, record(10)), Err(Error::Again));
+    assert_eq!(hw.contents[10..12], [0, DIRT]);
     let (d, control) = system.env_create(hw, a, 10, record(10)).unwrap();
     assert_eq!(hw.contents[10..12], [0, 0]);
     assert_eq!((system.frames.owner(10), system.frames.owner(11)), (KERNEL, d.0));
@@ -401,8 +473,26 @@ fn an_environment_is_made_of_two_frames_of_its_makers() {
     for frame in [10, 11] {
         system.frame_allocate(hw, b, frame).unwrap();
     }
-    let (e, _) = system.env_create(hw, b, 10, record(10)).unwrap();
+    let (e, _) = machine.create(b, 10);
     assert_ne!(d, e);
+    machine.audit();
+}
+
+/// A frame that was scrubbed for an environment, and was its maker's again before that was made.
+#[test]
+fn what_was_written_between_the_steps_does_not_get_into_an_environment() {
+    let mut tables = Tables::new(FRAMES);
+    let (mut machine, [a, ..]) = three(&mut tables);
+    let Machine { system, tlbs: hw } = &mut machine;
+    system.frame_allocate(hw, a, 11).unwrap();
+    assert_eq!(system.env_create(hw, a, 10, record(10)), Err(Error::Again));
+    assert!(!machine.map(a, 0x40, 10, true, NO_TAG, 0));
+    assert_eq!(machine.system.frame_renew(&mut machine.tlbs, a, 10), Ok(()));
+    assert!(machine.map(a, 0x40, 10, true, NO_TAG, 0));
+    machine.tlbs.contents[10] = DIRT;
+    machine.create(a, 10);
+    assert!(!machine.tlbs.maps(10));
+    assert_eq!(machine.tlbs.contents[10..12], [0, 0]);
     machine.audit();
 }
 
@@ -438,7 +528,7 @@ fn as_many_as_256_live_at_once() {
     for n in [200, 7] {
         assert!(system.env_destroy(ids[n]));
     }
-    let (id, _) = system.env_create(hw, ids[0], free, 0).unwrap();
+    let (id, _) = machine.create(ids[0], free);
     assert_eq!(id, EnvId::new(200, 2));
     machine.audit();
 }
@@ -617,7 +707,7 @@ fn forfeits_are_counted() {
     for _ in 0..=EXCESS_MAX {
         let _ = system.slices.tick(a, false);
     }
-    assert_eq!(system.slices.tick(a, false), Tick::Overrun);
+    assert_eq!(system.slices.tick(a, false), Tick::Overrun(a));
     for _ in 0..=EXCESS_MAX {
         assert_eq!(system.next(0), Next::Run(b));
     }
@@ -626,14 +716,77 @@ fn forfeits_are_counted() {
 }
 
 #[test]
+fn who_was_asked_ends_while_another_runs() {
+    let mut tables = Tables::new(FRAMES);
+    let (mut machine, [a, b, _]) = three(&mut tables);
+    let system = &mut machine.system;
+    system.slices.allocate(0, a).unwrap();
+    system.slices.allocate(1, b).unwrap();
+    assert_eq!(system.next(0), Next::Run(a));
+    assert_eq!(system.slices.tick(a, false), Tick::End);
+    for _ in 0..EXCESS_MAX {
+        assert_eq!(system.slices.tick(a, true), Tick::Excess);
+    }
+    assert_eq!(system.slices.tick(b, true), Tick::Overrun(a));
+    assert!(system.env_destroy(a));
+    machine.audit();
+    let system = &mut machine.system;
+    assert_eq!(system.slices.tick(b, true), Tick::End);
+    assert_eq!(system.next(0), Next::Run(b));
+    assert_eq!((system.statistics.excess, system.statistics.forfeited), (EXCESS_MAX, 0));
+}
+
+#[test]
+fn a_slice_is_its_owners_to_give_to_who_lives() {
+    let mut tables = Tables::new(FRAMES);
+    let (mut machine, [a, b, c]) = three(&mut tables);
+    let system = &mut machine.system;
+    system.slices.allocate(0, a).unwrap();
+    assert!(system.env_destroy(c));
+    assert_eq!(system.slice_give(a, 64, c), Err(Error::BadArgument));
+    assert_eq!(system.slice_give(b, 0, c), Err(Error::Denied));
+    assert_eq!(system.slice_give(a, 0, c), Err(Error::NoSuchEnvironment));
+    assert_eq!(system.slices.vector()[0], Slice { owner: a.0, runner: a.0 });
+    assert_eq!(system.slice_give(a, 0, b), Ok(()));
+    assert_eq!(system.slices.vector()[0], Slice { owner: b.0, runner: b.0 });
+}
+
+#[test]
+fn the_clock_ends_the_waits_of_those_that_run_a_slice() {
+    let mut tables = Tables::new(FRAMES);
+    let (mut machine, [a, b, _]) = three(&mut tables);
+    let system = &mut machine.system;
+    assert!(!system.anybody_waits_for_the_clock());
+    // A has no slice, so it would not run when its tick comes.
+    system.wait(a, Some(5));
+    assert!(!system.anybody_waits_for_the_clock());
+    system.slices.allocate(7, b).unwrap();
+    system.wait(b, None);
+    assert!(!system.anybody_waits_for_the_clock());
+    system.wait(b, Some(5));
+    assert!(system.anybody_waits_for_the_clock());
+    system.wait(b, None);
+    // It runs in what it is lent.
+    assert_eq!(system.wake(b), Ok(()));
+    assert_eq!(system.next(0), Next::Run(b));
+    assert_eq!(system.slices.tick(a, false), Tick::End);
+    system.wait(b, None);
+    assert!(system.anybody_waits_for_the_clock());
+    // B owns a slice and runs none.
+    system.wait(a, None);
+    system.wait(b, Some(5));
+    assert!(!system.anybody_waits_for_the_clock());
+}
+
+#[test]
 fn only_what_is_set_up_runs() {
     let mut tables = Tables::new(FRAMES);
     let (mut machine, [a, ..]) = three(&mut tables);
-    let Machine { system, tlbs: hw } = &mut machine;
-    system.frame_allocate(hw, a, 11).unwrap();
-    let (d, _) = system.env_create(hw, a, 10, record(10)).unwrap();
+    machine.system.frame_allocate(&mut machine.tlbs, a, 11).unwrap();
+    let (d, _) = machine.create(a, 10);
+    let system = &mut machine.system;
     system.slices.allocate(0, a).unwrap();
-    system.slices.give(0, a, d).unwrap();
+    assert_eq!(system.slice_give(a, 0, d), Ok(()));
     assert_eq!(system.next(0), Next::Idle);
     system.open(d, false, false);
     assert_eq!(system.next(0), Next::Run(d));
