@@ -32,7 +32,7 @@ pub struct Kernel {
     pub failed: u32,
     /// Whether there is a floating-point unit.
     pub has_fpu: bool,
-    /// The environment that turned it on last: whose values its registers hold.
+    /// The environment that turned it on last: the only one that may use it, and whose values its registers hold.
     pub fpu_user: EnvId,
 }
 
@@ -151,10 +151,6 @@ impl Kernel {
         arch::set_lent(false);
         *self.public.position = self.system.slices.position();
         *self.public.statistics = self.system.statistics;
-        if self.fpu_user != id && arch::fpu::is_on(self.record(id).status) {
-            arch::fpu::clear();
-            self.fpu_user = id;
-        }
         let pc = self.start(id);
         self.install(id);
         // SAFETY: the record is a living environment's, and its entries were checked when they were set.

@@ -118,8 +118,13 @@ impl Kernel {
             return Err(Error::NoSuchDevice);
         }
         if mode == 1 && self.fpu_user != caller {
+            // It has one user at a time, so that no way of running another lets that one see its registers.
+            let last = core::mem::replace(&mut self.fpu_user, caller);
+            if self.system.lives(last) {
+                let record = self.record(last);
+                record.status = arch::fpu::status(record.status, false);
+            }
             arch::fpu::clear();
-            self.fpu_user = caller;
         }
         let record = self.record(caller);
         record.status = arch::fpu::status(record.status, mode == 1);

@@ -104,8 +104,9 @@ pub const TLB_PROTECT: u32 = gate(5);
 pub const CONTEXT_SWITCH: u32 = gate(6);
 
 /// Lets the program use the floating-point unit if `$a1` is 1, and makes its instructions exceptions if `$a1` is 0 (the
-/// paper's `FPUmod`). Its registers are the program's to save at the end of a slice; they are 0 if another environment
-/// has used them since.
+/// paper's `FPUmod`). It has one user at a time: whoever turns it on takes it from the environment that had it, for
+/// which its instructions are exceptions again, and finds 0 in its registers. So a program saves them before it lets
+/// others run, and loads them again when it is told by an exception that it has lost them.
 ///
 /// Errors: [`BadArgument`](crate::Error::BadArgument) for other values of `$a1`;
 /// [`NoSuchDevice`](crate::Error::NoSuchDevice) if there is no such unit.

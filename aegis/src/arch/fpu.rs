@@ -21,11 +21,6 @@ pub fn exists() -> bool {
     })
 }
 
-/// Whether a program with this Status may use it.
-pub fn is_on(status: u32) -> bool {
-    status & USABLE != 0
-}
-
 /// A program's Status with the unit on or off.
 pub fn status(status: u32, on: bool) -> u32 {
     if on { status | USABLE } else { status & !USABLE }
