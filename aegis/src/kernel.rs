@@ -108,8 +108,7 @@ impl Kernel {
         if self.machine.clock_interrupt() {
             self.count_tick();
             match self.system.slices.tick(id, arch::is_lent()) {
-                // Its context is in memory already.
-                Tick::End if resuming => self.next_slice(),
+                Tick::End if resuming => {}
                 Tick::End => {
                     let record = self.record(id);
                     record.save_page().a0[END_OF_SLICE_SLOT] = frame.a[0];
@@ -128,6 +127,10 @@ impl Kernel {
                     self.end(asked, false);
                 }
             }
+        }
+        // Its context is in memory already, and the slice is over: it was about to give it back, or would now have to.
+        if resuming && self.system.slices.asked() == Some(id) {
+            self.next_slice();
         }
     }
 

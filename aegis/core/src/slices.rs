@@ -223,7 +223,8 @@ impl<'a> Slices<'a> {
     }
 
     /// Who has been asked to give the processor back, until it is.
-    pub(crate) fn asked(&self) -> Option<EnvId> {
+    #[must_use]
+    pub fn asked(&self) -> Option<EnvId> {
         self.asked
     }
 
