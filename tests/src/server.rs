@@ -43,7 +43,7 @@ impl Server {
 extern "C" fn server(number: u32) -> ! {
     let function = FUNCTIONS[number as usize].get().expect("it was set before");
     // SAFETY: each server has a stack of its own, and the functions are written for it.
-    unsafe { serve(function, STACKS[number as usize].end()) };
+    unsafe { serve(function, &STACKS[number as usize]) };
     READY.add(1);
     loop {
         call::wait(None);

@@ -35,7 +35,7 @@ const fn gate(n: u32) -> u32 {
     FIRST + n * GATE_BYTES
 }
 
-/// Synchronous protected control transfer (the paper's section 5.2; Table 6): enters the environment that `$v1` names
+/// Synchronous protected control transfer (the paper's section 5.5; Table 6): enters the environment that `$v1` names
 /// at its synchronous entry. `$v1` becomes the caller's id, which nobody can forge: whom to serve is the callee's
 /// business. No other register changes, so that they are the message.
 ///

@@ -1,6 +1,6 @@
 //! Names of environments.
 
-/// The name of an environment (the paper's *processor environment*, section 5.2).
+/// The name of an environment (the paper's *processor environment*, section 5.1.2).
 ///
 /// An index into the kernel's table and a generation that changes whenever the index is used again, so that an id never
 /// comes to mean another environment; an index whose generations are used up is retired. Bit 31 is never set: as the
@@ -54,8 +54,8 @@ pub struct DirectoryEntry {
     pub synchronous: u32,
     /// Its id, if it takes asynchronous transfers and has a context id.
     pub asynchronous: u32,
-    /// Its id, if it has begun its first slice since it was set up and has a context id: slices can be yielded to it by
-    /// the short way.
+    /// Its id, if it has begun its first slice since it was set up and has a context id: slices can be yielded to it
+    /// by the short way.
     pub runnable: u32,
     /// The kernel's record of it, an address of the kernel's.
     pub record: u32,

@@ -1,10 +1,11 @@
-//! Physical memory (the paper's section 5.5): frames with owners, and the capabilities by which owners share them.
+//! Physical memory (the paper's section 3.2.1): frames with owners, and the capabilities by which owners share them.
 //!
 //! A frame is asked for by its number. Whoever owns it may map it, write it, free it and give it away. To share it the
 //! owner asks the kernel for a [`Capability`] and hands that to others in any way, without the kernel. A capability is
 //! self-authenticating (Chaum and Fabry): its tag is a keyed hash of the resource, the rights and a nonce that only the
 //! kernel knows. Freeing the frame, or renewing it, changes the nonce: all its capabilities are void and all mappings
-//! of it are broken.
+//! of it are broken. Where an owner dies this happens when the
+//! frame is allocated again; until then a capability that was shown before may still be taken.
 
 /// The most frames that the kernel manages: 64 MB. Memory behind them is not used.
 pub const COUNT: usize = 16384;

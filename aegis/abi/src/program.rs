@@ -43,7 +43,7 @@ pub struct ProgramHeader {
     pub resume: Range,
 }
 
-/// The protected entry context (the paper's section 5.2): where an environment is entered by those that transfer
+/// The protected entry context (the paper's section 5.1.2): where an environment is entered by those that transfer
 /// control to it. 0 where it takes no transfers.
 ///
 /// On entry every register is the caller's, but for `$k0` and `$k1`, which are undefined, and `$v1`, which is the

@@ -4,10 +4,11 @@
 //! one that belongs to none, or whose environment waits, is passed over. At the end of a slice the environment that
 //! runs is entered at its end-of-slice entry, with `$a0` holding the interrupted address, `$a0`'s former value in a
 //! slot of the save page ([`END_OF_SLICE_SLOT`](crate::exception::END_OF_SLICE_SLOT)) and every other register as it
-//! was. It saves what it wants and yields. Each tick that passes before that is its *excess time*, even if another runs
-//! by then that it has transferred to: it forfeits one of its later slices for each, and is destroyed past
-//! [`EXCESS_MAX`](crate::exception::EXCESS_MAX). Slices that none but debtors could use are forfeited without time
-//! passing. At the beginning of a slice an environment is entered at its start-of-slice entry with no register defined.
+//! was. It saves what it wants and yields. Each tick that passes before that is its *excess time*; if another runs
+//! by then that it has transferred to, that one is asked from then on. It forfeits one of its later slices for each,
+//! and is destroyed past [`EXCESS_MAX`](crate::exception::EXCESS_MAX). Slices that none but debtors could use are
+//! forfeited without time passing. At the beginning of a slice an environment is entered at its start-of-slice entry
+//! with no register defined.
 //!
 //! A slice can be lent: a synchronous transfer lends the slice that it happens in, and all later instances of it, to
 //! whoever runs when the clock ticks; an asynchronous transfer or a yield to a named environment lends only what is

@@ -1,6 +1,6 @@
 //! Environments: who lives, under which id, whether it can be entered, and what it waits for.
 //!
-//! The paper's section 5.2. What assembly asks about an environment is in the public directory, one compare each; the
+//! The paper's section 5.1.2. What assembly asks about an environment is in the public directory, one compare each; the
 //! directory is made from the private state here, anew at each change.
 
 use crate::contexts::{ContextId, Contexts};

@@ -1,7 +1,7 @@
 //! Physical memory: who owns which frame, where it may be mapped, and how all its mappings are broken.
 //!
-//! The paper's section 5.5. To break the bindings of a frame they must be found: the table notes for each frame the one
-//! entry of the software TLB that may hold it, or that there may be several. The usual frame is mapped once and is
+//! The paper's section 3.2.1. To break the bindings of a frame they must be found: the table notes for each frame the
+//! one entry of the software TLB that may hold it, or that there may be several. The usual frame is mapped once and is
 //! unbound at once; the others take a search of the software TLB, a part of it a call, while nobody can bind them.
 
 use crate::capability::{Key, Resource};

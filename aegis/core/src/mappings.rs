@@ -1,7 +1,7 @@
 //! Guaranteed mappings: the ranges of an environment's address space that the kernel itself maps again whenever it is
 //! missed.
 //!
-//! The paper's section 5.2: they make sure that the code and data with which a program handles its own exceptions are
+//! The paper's section 5.1.2: they make sure that the code and data with which a program handles its own exceptions are
 //! always there. They are also the only memory through which a program passes data to a call, so that the kernel needs
 //! no page table of the program's to check a pointer.
 //!

@@ -39,8 +39,8 @@ pub struct Slices<'a> {
     /// Later slices that the environment at each index has already used up.
     excess: [u8; EnvId::COUNT],
     position: usize,
-    /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running, or once
-    /// it has ended.
+    /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running, or
+    /// once it has ended.
     lender: u32,
     /// Who has been asked to give the processor back.
     asked: Option<EnvId>,
@@ -125,7 +125,8 @@ impl<'a> Slices<'a> {
     /// now than when it began is not lent, for those who ran in it did so in the former owner's name.
     ///
     /// Excess time is charged to who was asked to give the slice back. If that one has let another run instead, which
-    /// does not know that the slice has ended, it pays for this tick, and the other is asked now; likewise if it has died.
+    /// does not know that the slice has ended, it pays for this tick, and the other is asked now; likewise if it has
+    /// died.
     #[must_use]
     pub fn tick(&mut self, running: EnvId, lent_rest: bool) -> Tick {
         let Some(asked) = self.asked else {
@@ -485,8 +486,8 @@ mod tests {
         assert_eq!(slices.tick(B, false), Tick::Excess);
         assert_eq!([A, B].map(|id| slices.excess(id.index())), [1, 1]);
         // However they take turns, one of them has its last warning.
-        let turns = [A, B].into_iter().cycle().map(|id| slices.tick(id, false));
-        assert_eq!(turns.skip_while(|&tick| tick == Tick::End).next(), Some(Tick::Overrun(B)));
+        let mut turns = [A, B].into_iter().cycle().map(|id| slices.tick(id, false));
+        assert_eq!(turns.find(|&tick| tick != Tick::End), Some(Tick::Overrun(B)));
         assert_eq!([A, B].map(|id| slices.excess(id.index())), [EXCESS_MAX, EXCESS_MAX]);
         // The end of who was asked leaves the other running, which is asked now, and has been lent nothing.
         slices.release(B);

@@ -37,7 +37,7 @@ impl<'a> System<'a> {
     }
 }
 
-/// Frames (the paper's section 5.5).
+/// Frames (the paper's section 3.2.1).
 impl System<'_> {
     /// Makes a frame that nobody owns, or whose owner is dead, the caller's: zeroed and mapped nowhere.
     ///
@@ -196,7 +196,7 @@ impl System<'_> {
     }
 }
 
-/// Environments (the paper's section 5.2).
+/// Environments (the paper's section 5.1.2).
 impl System<'_> {
     /// Makes an environment of two frames of the caller's: `frame`, which is even, for the kernel's record of it, whose
     /// address is `record`, and the next for its save page. Both are zeroed and mapped nowhere. It can't run until it

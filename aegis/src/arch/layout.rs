@@ -47,7 +47,7 @@ pub const SAVE_DISTANCE: u32 = 0x1000;
 
 /// What the kernel knows of an environment: a page.
 ///
-/// Its four contexts, as the paper's section 5.2 has them: for exceptions the handlers (and the save page); for interrupts
+/// Its four contexts, as the paper's section 5.1.2 has them: for exceptions the handlers (and the save page); for interrupts
 /// the entries at the start and the end of a slice; the protected entries; for addressing the guaranteed mappings,
 /// the context id, Status, and the hash into the software TLB.
 #[repr(C, align(4096))]

@@ -64,7 +64,7 @@ macro_rules! yield_to {
     };
 }
 
-/// TLB_DELETE: 41 instructions if the TLB held the page, else 36. `$a1` is the address.
+/// TLB_DELETE: 45 instructions if both TLBs held the page, 39 if neither did. `$a1` is the address.
 macro_rules! tlb_delete {
     () => {
         r"
@@ -101,8 +101,9 @@ macro_rules! tlb_delete {
     };
 }
 
-/// TLB_WRITE: 54 instructions for a frame's owner, on the page that the frame was mapped to before; 3 or 4 more on another one, 17 more with a
-/// capability. `$a1` is the address, `$a2` the EntryLo word, `$a0` and `$a3` are a capability's tag.
+/// TLB_WRITE: 54 instructions for a frame's owner, on the page that the frame was mapped to before; one more if the TLB
+/// holds the page, 4 more on another page, 18 more with a capability. `$a1` is the address, `$a2` the EntryLo word, `$a0`
+/// and `$a3` are a capability's tag.
 macro_rules! tlb_write {
     () => {
         r"

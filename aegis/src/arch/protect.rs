@@ -5,7 +5,7 @@ use super::layout::STLB_DISTANCE;
 use core::arch::naked_asm;
 
 /// Takes the rights that are clear in `rights` from those of `pages` entries of the software TLB from `slot` on whose tags are `tag` and the following ones a
-/// page apart each. 10 instructions a page that is there, 7 for another.
+/// page apart each. 10 instructions a page that is there, 6 for another.
 ///
 /// `rights` is a word as programs write it.
 ///

@@ -1,4 +1,4 @@
-//! What choosing frames by colour buys (the paper's section 5.5): the same walk over the same number of pages, in frames that compete for
+//! What choosing frames by colour buys (the paper's section 3.2.1): the same walk over the same number of pages, in frames that compete for
 //! the same lines of the data cache, and in frames that do not.
 //!
 //! Only a machine with caches shows a difference: the model. The instructions are the same.

@@ -9,8 +9,8 @@
 //! there. An entry that does not allow the access, and one that the kernel refuses, go to [`missed`], in Rust, on the
 //! stack for exceptions of the activity that runs.
 //!
-//! The TLBs hold copies of entries. What takes rights away deals with them at once; what gives rights leaves that to the
-//! exception that finds them out of date.
+//! The TLBs hold copies of entries. What takes rights away deals with them at once; what gives rights leaves that to
+//! the exception that finds them out of date.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -229,7 +229,8 @@ fn make_good(address: u32, code: Code) -> bool {
     }
     let Ok(frame) = memory::allocate() else { return false };
     let entry_lo = frame << PAGE_SHIFT | RIGHTS;
-    // SAFETY: an entry that is not 0 is in a leaf of its own. The frame is new, and stands for what `demand_zero` promised.
+    // SAFETY: an entry that is not 0 is in a leaf of its own. The frame is new, and stands for what `demand_zero`
+    // promised.
     unsafe {
         slot(address).write_volatile(entry_lo);
         call::tlb_write(address, entry_lo, call::NO_CAPABILITY).is_ok()
@@ -252,6 +253,8 @@ struct Frame {
     hi: u32,
     lo: u32,
     code: u32,
+    /// The stack for exceptions, or 0 if this was it already.
+    stack: u32,
     /// The save slots, and where to go back to.
     slots: [u32; 4],
 }
@@ -267,7 +270,7 @@ global_asm!(
     ".set noreorder",
     ".set noat",
     "",
-    // --- Handlers: a0 = EPC, a1 = BadVAddr, a2 = Cause. From the first instruction to the one behind syscall: 13. ---------
+    // --- Handlers: a0 = EPC, a1 = BadVAddr, a2 = Cause. From the first instruction to the one behind syscall: 13. ----
     // `bit` is the bit of the entry that allows the access.
     ".macro miss name, code, bit",
     ".type \\name, @function",
@@ -295,16 +298,19 @@ global_asm!(
     "    miss  page_store_missed, 3, 9",
     "    miss  page_modified, 1, 10",
     "",
-    // --- The long way: a1 = BadVAddr, a2 = the code; v0 and EPC are saved, every other register is the program's. ---------
+    // --- The long way: a1 = BadVAddr, a2 = the code; v0 and EPC are saved, every other register is the program's. ----
     ".type page_missed_slowly, @function",
     "page_missed_slowly:",
     "    lw    $a0, {CURRENT}($zero)",
     "    nop",
     "    lw    $v0, {fault_stack}($a0)",
-    "    nop",
-    "    addiu $v0, $v0, -{frame}",
-    "    sw    $v0, {fault_stack}($a0)", // another exception meanwhile goes below
+    "    sw    $zero, {fault_stack}($a0)", // in use
+    "    bne   $v0, $zero, 1f",
+    "     move $a0, $v0",
+    "    move  $v0, $sp",              // it was so before: below what is there
+    "1:  addiu $v0, $v0, -{frame}",
     "    sw    $sp, {sp}($v0)",
+    "    sw    $a0, {stack}($v0)",
     "    move  $sp, $v0",
     "    lw    $v0, {scratch}($zero)",
     "    sw    $at, {at}($sp)",
@@ -360,7 +366,7 @@ global_asm!(
     "    addiu $a1, $a1, %lo(exos_return)",
     "    addu  $a1, $a1, $a2",
     "    lw    $a0, {CURRENT}($zero)",
-    "    addiu $a2, $sp, {frame}",
+    "    lw    $a2, {stack}($sp)",
     "    lw    $sp, {sp}($sp)",
     "    jr    $a1",
     "     sw   $a2, {fault_stack}($a0)",
@@ -387,6 +393,7 @@ global_asm!(
     hi = const offset_of!(Frame, hi),
     lo = const offset_of!(Frame, lo),
     code = const offset_of!(Frame, code),
+    stack = const offset_of!(Frame, stack),
     slots = const offset_of!(Frame, slots),
     missed = sym missed,
 );

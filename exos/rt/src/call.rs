@@ -63,7 +63,7 @@ pub fn exit(status: u32) -> ! {
     unreachable!("exit does not return")
 }
 
-// --- The processor. ----------------------------------------------------------------------------------------------------
+// --- The processor. --------------------------------------------------------------------------------------------------
 
 /// Gives up the rest of this time slice; returns in a later one. May return early, without having given up anything, if
 /// a slice ends just then.
@@ -141,7 +141,7 @@ pub fn slice_reclaim(position: u32) -> Result<(), Error> {
     repeat(call::SLICE_RECLAIM, [position, 0, 0, 0]).map(drop)
 }
 
-// --- Environments. -----------------------------------------------------------------------------------------------------
+// --- Environments. ---------------------------------------------------------------------------------------------------
 
 /// Makes an environment of the frames `frame`, which is even, and `frame` + 1; its id, and the right over it.
 ///
@@ -184,13 +184,7 @@ pub fn env_destroy(id: EnvId, control: Capability) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::NoSuchEnvironment`], [`Error::Denied`], [`Error::BadArgument`], [`Error::Full`].
-pub unsafe fn env_map(
-    id: EnvId,
-    control: Capability,
-    address: u32,
-    entry_lo: u32,
-    pages: u32,
-) -> Result<(), Error> {
+pub unsafe fn env_map(id: EnvId, control: Capability, address: u32, entry_lo: u32, pages: u32) -> Result<(), Error> {
     save_page::present(control);
     repeat(call::ENV_MAP, [id.0, address, entry_lo, pages]).map(drop)
 }
@@ -219,7 +213,7 @@ pub unsafe fn set_handler(code: Code, handler: Option<u32>) -> Result<Option<u32
     Ok(Some(old).filter(|&old| old != 0))
 }
 
-// --- Memory. -----------------------------------------------------------------------------------------------------------
+// --- Memory. ---------------------------------------------------------------------------------------------------------
 
 /// Makes the frame with the number `frame` this environment's: full of zeros, and mapped nowhere.
 ///
@@ -251,7 +245,7 @@ pub unsafe fn frame_give(frame: u32, to: EnvId) -> Result<(), Error> {
     repeat(call::FRAME_GIVE, [frame, to.0, 0, 0]).map(drop)
 }
 
-/// Voids all capabilities for a frame and breaks every mapping of it, but for guaranteed ones.
+/// Voids all capabilities for a frame and breaks every mapping of it, so that it must be mapped again to be used.
 ///
 /// # Errors
 /// [`Error::BadArgument`], or [`Error::Denied`] if it is another's.
@@ -276,7 +270,7 @@ pub fn icache_flush(physical: u32, bytes: u32) -> Result<(), Error> {
     repeat(call::ICACHE_FLUSH, [physical, bytes, 0, 0]).map(drop)
 }
 
-// --- The console. ------------------------------------------------------------------------------------------------------
+// --- The console. ----------------------------------------------------------------------------------------------------
 
 /// Sends text to the console in one piece.
 ///
@@ -294,7 +288,7 @@ pub fn console_pending() -> u32 {
     unsafe { raw(0, 0, 0, 0, call::CONSOLE_PENDING) }.cast_unsigned()
 }
 
-// --- Primitive operations: each changes no register but $v0. -----------------------------------------------------------
+// --- Primitive operations: each changes no register but $v0. ---------------------------------------------------------
 
 macro_rules! primitives {
     ($($(#[$doc:meta])* $vis:vis $name:ident = $number:ident;)*) => {

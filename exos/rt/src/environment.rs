@@ -1,9 +1,9 @@
 //! Environments that a program makes: a function that runs in a protection domain of its own.
 //!
 //! The child shares the parent's text and data, page by page the same frames, and has a save page and a stack of its
-//! own; so what the two have in common is memory ([`Shared`](crate::shared::Shared)), and what is the kernel's they have
-//! apart: slices, frames, mappings, handlers, transfers. What the child is to do is written on top of its stack before
-//! that becomes the child's.
+//! own; so what the two have in common is memory ([`Shared`](crate::shared::Shared)), and what is the kernel's they
+//! have apart: slices, frames, mappings, handlers, transfers. What the child is to do is written on top of its stack
+//! before that becomes the child's.
 
 use crate::sequences::{self, header, window};
 use crate::{call, memory, program, public};
@@ -54,8 +54,8 @@ pub fn seems_alive(id: EnvId) -> bool {
 /// Its frames count as free when it has ended. It ends with the memory that it shares: when the parent does.
 ///
 /// # Errors
-/// Those of the calls that make an environment and allocate a slice: [`Error::Full`] if there are no frames left, or too
-/// many environments; [`Error::Busy`] if the slice has an owner.
+/// Those of the calls that make an environment and allocate a slice: [`Error::Full`] if there are no frames left, or
+/// too many environments; [`Error::Busy`] if the slice has an owner.
 pub fn spawn(
     entry: extern "C" fn(u32) -> !,
     argument: u32,

@@ -53,16 +53,18 @@ pub fn allocate_of_colour(colour: u32) -> Result<u32, Error> {
 /// # Errors
 /// As for [`allocate`].
 pub fn allocate_pair() -> Result<u32, Error> {
-    let mut number = allocate_where(|number| number % 2 == 0 && number + 1 < public::frames() && seems_free(number + 1))?;
-    while let Err(error) = call::frame_allocate(number + 1) {
+    let mut least = 0;
+    loop {
+        let second = |number: u32| number + 1 < public::frames() && seems_free(number + 1);
+        let number = allocate_where(|number| number.is_multiple_of(2) && number >= least && second(number))?;
+        let result = call::frame_allocate(number + 1);
+        if result.is_ok() {
+            return Ok(number);
+        }
         // SAFETY: nothing has been done with it.
         unsafe { call::frame_free(number)? };
-        if error != Error::Busy {
-            return Err(error);
-        }
-        number = allocate_where(|next| next % 2 == 0 && next > number && seems_free(next + 1))?;
+        least = number + 2;
     }
-    Ok(number)
 }
 
 /// Makes a free frame this environment's that is `wanted`.

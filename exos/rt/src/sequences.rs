@@ -37,11 +37,13 @@
 //!    anew, and awaits nobody.
 //! 2. The entries, up to the instruction that makes the server activity current: what runs is neither activity. The
 //!    state is a message in registers, and what is to become of it depends on words that nobody else changes meanwhile.
-//!    So it is decided again: an answer is stored, a call becomes the server activity, which has yet to begin, and the
-//!    slice is given back. A call that must be refused takes the processor back with it, for there is no place for more
-//!    callers than one; that is the one transfer behind the end of a slice.
-//! 3. The answer, from the instruction that makes main current until the transfer: the server activity is made
-//!    current again, a few instructions back.
+//!    So it is decided again: an answer is stored; a call becomes the server activity, which has yet to begin, or, if
+//!    that has work already, its caller is noted in a table, to be refused when that work is done.
+//! 3. The answer, until the transfer: it is begun anew, and the server activity is still current. So none is given
+//!    while there is anybody in the table.
+//!
+//! In each case the slice is then given back as ever; nothing is transferred behind its end, for that would be at this
+//! environment's cost.
 //!
 //! Words that decide are written in one store: `current`; `awaits`; and `pc`, whose lowest bit tells whether an
 //! activity is suspended as a function leaves registers, or whole. In the resume range everything is complete, so
@@ -55,14 +57,14 @@
 //! answered by an asynchronous one. The caller then finds itself in a slice not its own, and takes its own back
 //! ([`mod@crate::transfer`]).
 //!
-//! While the server activity has work the environment must not be passed over because main waits, so it is woken
-//! whenever that activity gives up the processor.
+//! While the server activity has work the environment must not be passed over because main waits; so it is woken
+//! before that activity gives up the processor, and when it is interrupted.
 
 use crate::{fault, program};
 use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
 use aegis_abi::vm::{SAVE_PAGE, entry_lo};
-use aegis_abi::{call, frame};
+use aegis_abi::{EnvId, call, frame};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -119,6 +121,10 @@ pub(crate) struct Own {
     pub stack: u32,
     /// Whose call is served.
     caller: u32,
+    /// The table of those that are to be refused, by index, 0 if there is none: then they are not answered.
+    pub refused: u32,
+    /// Not 0 if the table is not empty.
+    pub owed: u32,
     /// The number of the transfer that answers it.
     answer_by: u32,
     /// Time slices used to their end.
@@ -142,11 +148,13 @@ macro_rules! own {
 
 /// The offset from `current` of a word of an [`Activity`].
 macro_rules! of_activity {
-    ($field:ident) => { own!(activities) + offset_of!(Activity, $field) as u32 };
+    ($field:ident) => {
+        own!(activities) + offset_of!(Activity, $field) as u32
+    };
 }
 
-/// Where an activity's stack for exceptions is kept: an offset from `current`, in [`CURRENT`]. The word is the address
-/// of the lowest byte in use; whoever handles an exception on that stack lowers it for as long.
+/// Where an activity's stack for exceptions is kept, the address behind it: an offset from `current`, in [`CURRENT`].
+/// It is 0 while something is on that stack.
 pub const FAULT_STACK_WORD: u32 = of_activity!(fault_stack);
 /// Where it is kept which activity runs: an offset from `$zero`.
 pub const CURRENT: u32 = own!(current);
@@ -246,8 +254,17 @@ unsafe extern "C" {
     pub(crate) fn exos_suspend(argument: u32, number: u32) -> i32;
     /// Suspends the current activity, notes that it awaits an answer of `awaits`, if that is not 0, and makes the
     /// transfer `number` to `to`. Returns 0 when the activity is resumed, with or without an answer, and what the
-    /// transfer says if it refuses.
-    pub(crate) fn exos_transfer(a0: u32, a1: u32, a2: u32, a3: u32, to: u32, number: u32, awaits: u32) -> i32;
+    /// transfer says if it refuses. The message is of a kind.
+    pub(crate) fn exos_transfer(
+        a0: u32,
+        a1: u32,
+        a2: u32,
+        a3: u32,
+        to: u32,
+        number: u32,
+        awaits: u32,
+        kind: u32,
+    ) -> i32;
     /// Where an environment begins that [`spawn`](crate::environment::spawn) makes.
     pub(crate) fn exos_child_start();
 }
@@ -268,7 +285,7 @@ global_asm!(
     ".set noreorder",
     ".set noat",
     "",
-    // --- Return sequences, one for each exception code: 6 instructions. ---------------------------------------------------
+    // --- Return sequences, one for each exception code: 6 instructions. ----------------------------------------------
     // A handler jumps to the one of its code. Interrupted anywhere, it is begun anew.
     ".globl exos_return",
     ".type exos_return, @function",
@@ -288,7 +305,7 @@ global_asm!(
     "exos_return_end:",
     ".size exos_return, . - exos_return",
     "",
-    // --- The range in which both activities are complete in memory. At the end of its slice the program is not entered. ---
+    // --- The range in which both activities are complete in memory. At the end of its slice the program is not entered.
     "    .balign 1024",
     ".type exos_resume_range, @function",
     "exos_resume_range:",
@@ -307,8 +324,8 @@ global_asm!(
     "    syscall",                     // does not come back
     // Start of a slice: no register is defined. A call that is being served is from now on served across slices.
     "exos_start_of_slice:",
-    "    addiu $k0, $zero, {TRANSFER_ASYNC}",
-    "    sw    $k0, {answer_by}($zero)",
+    "    addiu $t0, $zero, {TRANSFER_ASYNC}",
+    "    sw    $t0, {answer_by}($zero)",
     // In the same slice, what is current goes on.
     "exos_restore:",
     "    lw    $k1, {current}($zero)",
@@ -351,8 +368,8 @@ global_asm!(
     "exos_resume_end:",
     ".size exos_resume_range, . - exos_resume_range",
     "",
-    // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and resumed like any
-    // code; and its last instruction is the one that makes the activity say where to go on. --------------------------------
+    // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and
+    // resumed like any code; and its last instruction is the one that makes the activity say where to go on. ----------
     ".globl exos_suspend",
     ".type exos_suspend, @function",
     "exos_suspend:",
@@ -366,13 +383,14 @@ global_asm!(
     "     sw   $t1, {pc}($t0)",
     ".size exos_suspend, . - exos_suspend",
     "",
-    // --- A transfer: a0-a3 = the message; on the stack the party, the call, and whose answer is awaited. ------------------
+    // --- A transfer: a0-a3 = the message; on the stack the party, the call, whose answer is awaited, and the kind. ---
     ".globl exos_transfer",
     ".type exos_transfer, @function",
     "exos_transfer:",
     "    lw    $v1, 16($sp)",
     "    lw    $v0, 20($sp)",
     "    lw    $t1, 24($sp)",
+    "    lw    $t9, 28($sp)",
     "    lw    $t0, {current}($zero)",
     "    addiu $t2, $ra, 1",
     "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
@@ -380,7 +398,6 @@ global_asm!(
     "    .endr",
     "    sw    $t2, {pc}($t0)",
     "    sw    $t1, {awaits}($t0)",
-    "    addiu $t9, $zero, {CALL}",
     "    syscall",
     "    sw    $zero, {awaits}($t0)",  // refused
     "    jr    $ra",
@@ -388,9 +405,15 @@ global_asm!(
     "exos_transfer_end:",
     ".size exos_transfer, . - exos_transfer",
     "",
-    // --- The entries: v1 = the party, a0-a3 and t9 = its message, v0 = the transfer's number: 0 if synchronous. -----------
+    // --- The entries: v1 = the party, a0-a3 and t9 = its message, v0 = the transfer's number: 0 if synchronous. ------
     ".type exos_entries, @function",
     "exos_entries:",
+    "exos_busy:",
+    "    addiu $t9, $zero, {BUSY}",
+    "    syscall",                     // v0 = 0: a synchronous transfer
+    "    j     exos_resume",           // the caller is not there any more
+    "     nop",
+    "exos_busy_end:",
     // An answer: becomes that of the activity that awaits it; then, in any case, goes on at `next`.
     ".macro take_answer next",
     "    lw    $t0, {main_awaits}($zero)",
@@ -410,11 +433,6 @@ global_asm!(
     "     nop",
     "exos_take:",
     "    take_answer exos_restore",
-    "exos_busy:",
-    "    addiu $t9, $zero, {BUSY}",
-    "    syscall",                     // v0 = 0: a synchronous transfer
-    "    j     exos_resume",           // the caller is not there any more
-    "     nop",
     "exos_synchronous:",
     "    bne   $t9, $zero, exos_take",
     "     lw   $t1, {current}($zero)",
@@ -431,19 +449,45 @@ global_asm!(
     "     sw   $v1, 16($sp)",          // the fifth argument
     "    move  $a0, $v0",
     "    move  $a1, $v1",
-    "exos_answer:",
-    "    lw    $v1, {caller}($zero)",
-    "    lw    $v0, {answer_by}($zero)",
     "    addiu $t9, $zero, {ANSWERED}",
+    // a0, a1, t9 = the answer.
+    "exos_answer:",
+    "    lw    $t0, {owed}($zero)",
+    "    lw    $v1, {caller}($zero)",
+    "    bne   $t0, $zero, exos_refuse",
+    "     lw   $v0, {answer_by}($zero)",
     "    sw    $zero, {current}($zero)", // from here on nothing runs
-    "exos_answered:",
     "    syscall",
     "    j     exos_resume",           // the caller is not there any more
     "     nop",
     "exos_entries_end:",
     ".size exos_entries, . - exos_entries",
     "",
-    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; all else is the program's. ---
+    // --- Parts of the server activity that are not always needed. ----------------------------------------------------
+    // A call that was taken at the end of a slice: v1 = the caller, t3 = the function, sp = the stack. If there is no
+    // function it is refused.
+    ".type exos_serve_late, @function",
+    "exos_serve_late:",
+    "    bne   $t3, $zero, exos_serve",
+    "     nop",
+    "    sw    $v1, {caller}($zero)",
+    "    j     exos_answer",
+    "     addiu $t9, $zero, {BUSY}",
+    // Before an answer, a0, a1 and t9: those that could not be refused at once are refused.
+    "exos_refuse:",
+    "    addiu $sp, $sp, -32",
+    "    sw    $a0, 16($sp)",
+    "    sw    $a1, 20($sp)",
+    "    jal   {refuse}",
+    "     sw   $t9, 24($sp)",
+    "    lw    $a0, 16($sp)",
+    "    lw    $a1, 20($sp)",
+    "    lw    $t9, 24($sp)",
+    "    j     exos_answer",
+    "     addiu $sp, $sp, 32",
+    ".size exos_serve_late, . - exos_serve_late",
+    "",
+    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; all else is the program's.
     // Interrupts are on, but the kernel does not come here a second time before the slice is given back.
     ".type exos_end_of_slice, @function",
     "exos_end_of_slice:",
@@ -508,9 +552,11 @@ global_asm!(
     "exos_end_of_slice_in_transfer:",
     "    sltiu $t0, $t1, exos_transfer_end - exos_transfer",
     "    bne   $t0, $zero, 1f",
+    "     sltiu $t0, $t1, exos_busy_end - exos_transfer",
+    "    bne   $t0, $zero, 5f",
     "     sltiu $t0, $t1, exos_serve - exos_transfer",
     "    bne   $t0, $zero, 2f",
-    "     sltiu $t0, $t1, exos_answered - exos_transfer",
+    "     sltiu $t0, $t1, exos_answer - exos_transfer",
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
     // In the answer: it is not given yet.
@@ -525,24 +571,33 @@ global_asm!(
     "    addiu $a0, $a0, %lo(exos_transfer)",
     "    j     exos_save",
     "     sw   $zero, {awaits}($t0)",
-    // In an entry: what is to become of the message?
+    // In an entry: what is to become of the message? If it was about to be refused it was a call.
+    "5:  addiu $t9, $zero, {CALL}",
     "2:  bne   $t9, $zero, 3f",
     "     lw   $a0, {slice_a0}($zero)",
     "    bne   $v0, $zero, exos_resume", // asynchronous: ignored
     "     lw   $t0, {current}($zero)",
     "    lw    $t3, {function}($zero)",
-    "    bne   $t0, $zero, exos_busy",
+    "    bne   $t0, $zero, 4f",
     "     addiu $t0, $zero, {SERVER}",
-    "    beq   $t3, $zero, exos_busy",
-    "     lw   $sp, {stack}($zero)",
-    "    lui   $a0, %hi(exos_serve)",
-    "    addiu $a0, $a0, %lo(exos_serve)",
+    "    lw    $sp, {stack}($zero)",
+    "    lui   $a0, %hi(exos_serve_late)",
+    "    addiu $a0, $a0, %lo(exos_serve_late)",
     "    j     exos_save",
     "     sw   $t0, {current}($zero)",
+    // The server activity has work already: v1 is to be refused.
+    "4:  lw    $t1, {refused}($zero)",
+    "    andi  $t0, $v1, {INDEX_MASK}",
+    "    beq   $t1, $zero, exos_resume",
+    "     srl  $t0, $t0, {INDEX_SHIFT} - 2",
+    "    addu  $t0, $t0, $t1",
+    "    sw    $v1, 0($t0)",
+    "    j     exos_resume",
+    "     sw   $v1, {owed}($zero)",
     "3:  take_answer exos_resume",
     ".size exos_end_of_slice, . - exos_end_of_slice",
     "",
-    // --- A load from an unmapped page: a0 = EPC, a1 = BadVAddr. Public memory is mapped where it can be read. -------------
+    // --- A load from an unmapped page: a0 = EPC, a1 = BadVAddr. Public memory is mapped where it can be read. --------
     ".type exos_load_missed, @function",
     "exos_load_missed:",
     "    sw    $a0, {saved_pc} + 4*2($zero)",
@@ -563,7 +618,7 @@ global_asm!(
     ".size exos_load_missed, . - exos_load_missed",
     // Falls into:
     "",
-    // --- Exceptions that the program has set no handler for: a0 = EPC, a1 = BadVAddr, a2 = Cause. -------------------------
+    // --- Exceptions that the program has set no handler for: a0 = EPC, a1 = BadVAddr, a2 = Cause. --------------------
     ".type exos_unhandled, @function",
     "exos_unhandled:",
     "    lui   $sp, %hi(exos_fault_stack_top)",
@@ -571,7 +626,7 @@ global_asm!(
     "     addiu $sp, $sp, %lo(exos_fault_stack_top)",
     ".size exos_unhandled, . - exos_unhandled",
     "",
-    // --- The first instruction: every register is 0. ----------------------------------------------------------------------
+    // --- The first instruction: every register is 0. -----------------------------------------------------------------
     ".globl _start",
     ".type _start, @function",
     "_start:",
@@ -580,8 +635,8 @@ global_asm!(
     "     addiu $sp, $sp, %lo(exos_stack_top)",
     ".size _start, . - _start",
     "",
-    // The first instruction of an environment that another has made: its stack is where all such have theirs, and what it
-    // is to do is on top of it.
+    // The first instruction of an environment that another has made: its stack is where all such have theirs, and what
+    // it is to do is on top of it.
     ".globl exos_child_start",
     ".type exos_child_start, @function",
     "exos_child_start:",
@@ -592,7 +647,7 @@ global_asm!(
     ".size exos_child_start, . - exos_child_start",
     "    .balign 16",                  // the linker would fill a gap with what is no instruction of MIPS I
     "",
-    // --- What the kernel is told. -----------------------------------------------------------------------------------------
+    // --- What the kernel is told. ------------------------------------------------------------------------------------
     ".section .note.aegis, \"a\", @note",
     "    .balign 4",
     "    .word {owner_bytes}, {header_bytes}, {NOTE_TYPE}",
@@ -650,10 +705,14 @@ global_asm!(
     function = const own!(function),
     stack = const own!(stack),
     caller = const own!(caller),
+    refused = const own!(refused),
+    owed = const own!(owed),
     answer_by = const own!(answer_by),
     used = const own!(used),
     limit = const own!(limit),
     scratch = const own!(scratch),
+    INDEX_MASK = const EnvId::INDEX_MASK,
+    INDEX_SHIFT = const EnvId::INDEX_SHIFT,
     CALL = const CALL,
     ANSWERED = const ANSWERED,
     BUSY = const BUSY,
@@ -675,6 +734,7 @@ global_asm!(
     birth = const crate::environment::BIRTH,
     unhandled = sym fault::unhandled,
     limit_reached = sym fault::limit_reached,
+    refuse = sym crate::transfer::refuse,
     begin = sym begin,
     begin_child = sym crate::environment::begin,
 );
@@ -687,5 +747,5 @@ pub const HANDLER_SCRATCH: u32 = SAVE_PAGE + (offset_of!(SavePage, a0) + 4 * SCR
 const _: () = assert!(CODES >= 16 && RETURN_SEQUENCE_BYTES == 32);
 const _: () = assert!(NOTE_OWNER.len() == 5, "the note above has another owner");
 const _: () = assert!(size_of::<Own>() <= size_of::<[u32; 832]>());
-// The entries test for it as for zero, and answer with the registers of the call.
+// The entries test for both as for zero.
 const _: () = assert!(CALL == 0 && call::TRANSFER == 0);

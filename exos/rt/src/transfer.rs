@@ -4,32 +4,31 @@
 //! server serves one call at a time, and refuses others meanwhile. Who waits for an answer lends its slice to the
 //! server, and, should it get another slice of its own before the answer, that as well.
 
-use crate::sequences::{ANSWERED, Activity, OWN, SERVER, current, exos_transfer};
+use crate::sequences::{ANSWERED, Activity, BUSY, CALL, OWN, SERVER, current, exos_transfer, keep_ready};
+use crate::shared::Shared;
 use crate::{call, public};
 use aegis_abi::{EnvId, Error, call as number};
 use core::cell::UnsafeCell;
 
-/// What serves calls: four words of the message, and the caller, which the kernel vouches for. The result is the answer.
+/// What serves calls: four words of the message, and the caller, which the kernel vouches for. The result is the
+/// answer.
 pub type Server = extern "C" fn(u32, u32, u32, u32, caller: EnvId) -> u64;
 
-/// A stack for the server activity.
-#[repr(align(8))]
-pub struct Stack<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
+/// What the server activity needs: a stack, and a table of those that it is to refuse, by index.
+#[repr(C, align(8))]
+pub struct Stack<const BYTES: usize> {
+    stack: UnsafeCell<[u8; BYTES]>,
+    refused: [Shared<u32>; EnvId::COUNT],
+}
 
-// SAFETY: nobody accesses it but as a stack.
+// SAFETY: nobody accesses the stack but as such.
 unsafe impl<const BYTES: usize> Sync for Stack<BYTES> {}
 
 impl<const BYTES: usize> Stack<BYTES> {
     /// An empty one.
     #[must_use]
     pub const fn new() -> Self {
-        Self(UnsafeCell::new([0; BYTES]))
-    }
-
-    /// The address behind it.
-    #[must_use]
-    pub fn end(&'static self) -> u32 {
-        self.0.get() as u32 + BYTES as u32
+        Self { stack: UnsafeCell::new([0; BYTES]), refused: [const { Shared::new(0) }; EnvId::COUNT] }
     }
 }
 
@@ -42,15 +41,17 @@ impl<const BYTES: usize> Default for Stack<BYTES> {
 /// Room that a function's caller keeps for its five arguments, in a multiple of 8.
 const ARGUMENTS: u32 = 24;
 
-/// From now on calls of this environment are served by `function`, on the stack that ends at `stack`.
+/// From now on calls of this environment are served by `function`, on the stack `stack`.
 ///
 /// # Safety
 /// Nothing else uses the stack, which is large enough. `function` may run between any two instructions of the rest of
 /// the program, so what both access is accessed in a way that allows for it.
-pub unsafe fn serve(function: Server, stack: u32) {
+pub unsafe fn serve<const BYTES: usize>(function: Server, stack: &'static Stack<BYTES>) {
+    let end = stack.stack.get() as u32 + BYTES as u32;
     // SAFETY: the words are the runtime's. The function comes last, for with it calls come in.
     unsafe {
-        (&raw mut (*OWN).stack).write_volatile((stack & !7) - ARGUMENTS);
+        (&raw mut (*OWN).stack).write_volatile((end & !7) - ARGUMENTS);
+        (&raw mut (*OWN).refused).write_volatile(stack.refused.as_ptr() as u32);
         (&raw mut (*OWN).function).write_volatile(function as *const () as u32);
     }
 }
@@ -76,12 +77,14 @@ pub fn call(callee: EnvId, message: [u32; 4]) -> Result<u64, Error> {
 /// As for [`fn@call`], and [`Error::Busy`] if there was no answer. One that comes later is ignored.
 pub fn call_within(callee: EnvId, [a0, a1, a2, a3]: [u32; 4], slices: u32) -> Result<u64, Error> {
     let me = Me::now();
-    // It would be refused, being from an environment that is served already; but which of the two calls would that answer?
-    if me.other_awaits() == callee.0 {
+    // It would be refused, being from an environment that is served already; but which of the two calls would that
+    // answer?
+    if me.other_awaits() == callee.0 && callee != EnvId(0) {
         return Err(Error::Busy);
     }
+    keep_ready();
     // SAFETY: the arguments are a message; what is awaited is the answer to it.
-    call::check(unsafe { exos_transfer(a0, a1, a2, a3, callee.0, number::TRANSFER, callee.0) })?;
+    call::check(unsafe { exos_transfer(a0, a1, a2, a3, callee.0, number::TRANSFER, callee.0, CALL) })?;
     let mut slice = 0;
     let result = loop {
         if me.awaits() == 0 {
@@ -108,9 +111,26 @@ pub fn call_within(callee: EnvId, [a0, a1, a2, a3]: [u32; 4], slices: u32) -> Re
 /// # Errors
 /// [`Error::NoSuchEnvironment`] if it does not live, or takes no such messages.
 pub fn send(to: EnvId, [a0, a1, a2, a3]: [u32; 4]) -> Result<(), Error> {
-    crate::sequences::keep_ready();
+    keep_ready();
     // SAFETY: the arguments are a message; nothing is awaited.
-    call::check(unsafe { exos_transfer(a0, a1, a2, a3, to.0, number::TRANSFER_ASYNC, 0) }).map(drop)
+    call::check(unsafe { exos_transfer(a0, a1, a2, a3, to.0, number::TRANSFER_ASYNC, 0, CALL) }).map(drop)
+}
+
+/// Called by assembly in the server activity, before it gives an answer: refuses those that could not be refused at
+/// once.
+pub(crate) extern "C" fn refuse() {
+    // SAFETY: the words are the runtime's. What is noted from here on is for the next time.
+    let table = unsafe {
+        (&raw mut (*OWN).owed).write_volatile(0);
+        &*((&raw const (*OWN).refused).read_volatile() as *const [Shared<u32>; EnvId::COUNT])
+    };
+    for entry in table.iter().filter(|entry| entry.get() != 0) {
+        let to = entry.get();
+        entry.set(0);
+        keep_ready();
+        // SAFETY: nothing is awaited. If it has died meanwhile, it need not know.
+        unsafe { exos_transfer(0, 0, 0, 0, to, number::TRANSFER_ASYNC, 0, BUSY) };
+    }
 }
 
 /// Takes all slices of this environment back that are lent.

@@ -78,7 +78,7 @@ fn main() {
     let id = call::self_id();
     MAIN.set(id.0);
     // SAFETY: the stack is for this alone, and the function has no state.
-    unsafe { transfer::serve(a, STACK.end()) };
+    unsafe { transfer::serve(a, &STACK) };
     let servers = [Server::start(b), Server::start(c)];
     B.set(servers[0].id.0);
     C.set(servers[1].id.0);

@@ -194,7 +194,11 @@ impl Machine {
 
     /// The Status that `mtc0` wrote reaches the pipeline.
     pub(crate) fn settle_status(&mut self) {
+        let was_user = self.user_mode();
         self.cp0.effective = self.cp0.status;
+        if !was_user && self.user_mode() {
+            self.enter_user();
+        }
         self.cp0.effective_at = u64::MAX;
         self.set_context();
         self.check_interrupts();
@@ -221,6 +225,9 @@ impl Machine {
         self.cpu.commit_load();
         if let Some(fpu) = &mut self.fpu {
             fpu.settle();
+        }
+        if self.user_mode() {
+            self.leave_user(code, pc);
         }
         self.cp0.epc = if slot { pc.wrapping_sub(4) } else { pc };
         self.cp0.cause = self.cp0.cause & CAUSE_IP | if slot { CAUSE_BD } else { 0 } | unit << 28 | (code as u32) << 2;
@@ -324,7 +331,10 @@ impl Machine {
             8 => self.cp0.bad_vaddr,
             10 => self.cp0.entry_hi,
             12 => self.cp0.status,
-            13 => self.cp0.cause,
+            13 => {
+                self.poll(pc);
+                self.cp0.cause
+            }
             14 => self.cp0.epc,
             15 => self.config.profile.prid,
             _ => {

@@ -10,6 +10,7 @@ use crate::kn02::Kn02;
 use crate::memory::{self, NO_PAGE, Translations};
 use crate::profile::{DEC5000_200, Profile};
 use crate::prom;
+use crate::stretch::{Stretch, Stretches};
 use crate::strict::{Rule, Violation};
 use crate::symbols::Symbols;
 use crate::tlb::{Tlb, TlbEntry};
@@ -17,6 +18,7 @@ use crate::write_buffer::WriteBuffer;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 
 /// What kind of machine to build.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// A floating-point unit is in its socket.
     pub fpu: bool,
+    /// Where the guest's kernel reads Cause to wait for an interrupt that it has turned off.
+    pub polls: Range<u32>,
 }
 
 impl Default for Config {
@@ -51,6 +55,7 @@ impl Default for Config {
             instant_serial: false,
             environment: Vec::new(),
             fpu: false,
+            polls: 0..0,
         }
     }
 }
@@ -154,6 +159,7 @@ pub struct Machine {
     pub(crate) marks: Vec<Mark>,
     pub(crate) mark_sink: Option<MarkSink>,
     pub(crate) hooks: Hooks,
+    pub(crate) stretches: Stretches,
     /// The instruction being executed, kept in strict mode.
     pub(crate) word: Option<u32>,
     /// Exceptions in a row that led from a vector to itself.
@@ -200,6 +206,7 @@ impl Machine {
             marks: Vec::new(),
             mark_sink: None,
             hooks: Hooks::default(),
+            stretches: Stretches::default(),
             word: None,
             loops: 0,
             stop: None,
@@ -460,6 +467,12 @@ impl Machine {
     /// Stall cycles and exceptions.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The longest time so far that the guest's kernel took between two instructions of user mode, with
+    /// [`Config::polls`] in between none.
+    pub fn longest_stretch(&self) -> Option<Stretch> {
+        self.stretches.longest()
     }
 
     /// The configuration.

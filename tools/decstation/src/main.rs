@@ -191,4 +191,7 @@ fn print_statistics(machine: &Machine) {
     for kind in STALLS.into_iter().filter(|&kind| kind != Stall::Float || machine.fpu().is_some()) {
         eprintln!("{:>16} {:>12}", kind.name(), counts.stalls.get(kind));
     }
+    if let Some(stretch) = machine.longest_stretch() {
+        eprintln!("longest stretch of the kernel: {stretch}");
+    }
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::build::{self, Board, Guest, Kind};
 use crate::console::Verdict;
 use crate::count::{Description, Loop, Summary, Watching, Window};
+use crate::latency::{self, Longest};
 use crate::machine::{Clock, Job, Machine, Watch};
 use crate::paper::{Paper, REFERENCE, UNIX};
 use crate::process::{command, output};
@@ -150,10 +151,13 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
     let progress = Progress::new(quiet);
     let mut measured = Vec::new();
+    let mut longest = None;
     for program in programs {
         progress.say(&format!("measuring {program} on {machine}"));
         let timeout = Duration::from_secs(arguments.timeout);
-        measured.extend(measure(workspace, &guest, machine, &clocks, &program, timeout)?);
+        let (of_program, path) = measure(workspace, &guest, machine, &clocks, &program, timeout)?;
+        measured.extend(of_program);
+        longest = Longest::longer(longest, path);
     }
     progress.done();
 
@@ -163,6 +167,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         (paper.position(table), table.clone(), within, one.description.id)
     });
     print(&measured, &paper, machine, &clocks);
+    if let Some(longest) = longest {
+        println!("longest path in the kernel: {longest}");
+    }
     if let Some(file) = &arguments.json {
         let results = Results {
             schema: 1,
@@ -195,7 +202,8 @@ fn benchmarks(guest: &Guest) -> impl Iterator<Item = String> {
     guest.programs.iter().filter(|(_, program)| program.kind == Kind::Benchmark).map(|(name, _)| name.clone())
 }
 
-/// Boots a benchmark program, on each clock if the machine has one, and measures its operations.
+/// Boots a benchmark program, on each clock if the machine has one, and measures its operations, and the kernel's longest
+/// path on the last clock.
 fn measure(
     workspace: &Workspace,
     guest: &Guest,
@@ -203,13 +211,15 @@ fn measure(
     clocks: &[Clock],
     program: &str,
     timeout: Duration,
-) -> Result<Vec<Measured>> {
+) -> Result<(Vec<Measured>, Option<Longest>)> {
     let clocks = if machine.has_clock() { clocks } else { &[Clock::Dec5000_200] };
     let image = guest.write_image(workspace, machine, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
     let mut measured: Vec<Measured> = Vec::new();
+    let mut longest = None;
     for &clock in clocks {
         let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
-        let here = measure_once(workspace, guest, machine, &job)?;
+        let here;
+        (here, longest) = measure_once(workspace, guest, machine, &job)?;
         if measured.is_empty() {
             measured = here;
             continue;
@@ -224,21 +234,28 @@ fn measure(
             }
         }
     }
-    Ok(measured)
+    Ok((measured, longest))
 }
 
 /// Boots a benchmark program once.
-fn measure_once(workspace: &Workspace, guest: &Guest, machine: Machine, job: &Job) -> Result<Vec<Measured>> {
+fn measure_once(
+    workspace: &Workspace,
+    guest: &Guest,
+    machine: Machine,
+    job: &Job,
+) -> Result<(Vec<Measured>, Option<Longest>)> {
     let program = job.arguments;
     let symbols = guest.symbols(workspace, machine);
     let mut watch = Watching::new(&symbols);
-    let end = machine.run(job, &mut watch)?;
+    let end = machine.run(&latency::watched(machine, job, &symbols), &mut watch)?;
     let run = conclude(watch.console, end, job, &symbols);
     let again = format!("`cargo exo run {program}` shows its console");
     run.judge().with_context(|| format!("{program} cannot be measured ({again})"))?;
     ensure!(run.verdict == Some(Verdict::Pass), "{program} failed ({again})");
     let windows = watch.counter.finish().with_context(|| format!("the marks of {program}"))?;
-    interpret(&run.lines, windows, machine.has_clock().then_some(job.clock)).with_context(|| program.to_owned())
+    let measured = interpret(&run.lines, windows, machine.has_clock().then_some(job.clock));
+    let longest = watch.longest.map(|stretch| Longest::new(&stretch, job, &symbols));
+    Ok((measured.with_context(|| program.to_owned())?, longest))
 }
 
 /// Puts together what a program said of its marks and what was counted between them.
@@ -464,7 +481,7 @@ fn show_guesses(
             guest.write_image(workspace, machine, &format!("guesses-{program}"), std::slice::from_ref(program))?;
         let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
         let measure = |profile| -> Result<_> {
-            Ok(cycles(&measure_once(workspace, guest, machine, &Job { profile, ..job.clone() })?))
+            Ok(cycles(&measure_once(workspace, guest, machine, &Job { profile, ..job.clone() })?.0))
         };
         let frozen = measure(None)?;
         let mut table = Table::new();
@@ -493,7 +510,7 @@ type Count = (String, usize, u64);
 fn counts(bench: &Bench, machine: Machine, program: &str) -> Result<Vec<Count>, Failed> {
     let timeout = Duration::from_secs(120);
     let measured = measure(&bench.workspace, &bench.guest, machine, &[Clock::Dec5000], program, timeout);
-    let measured = measured.map_err(|error| format!("{error:#}"))?;
+    let (measured, _) = measured.map_err(|error| format!("{error:#}"))?;
     Ok(measured.into_iter().map(|one| (one.description.op, one.summary.n, one.summary.median)).collect())
 }
 

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use aegis_abi::mark::{END, ID_MASK, LINE, LOOP_LINE};
 use anyhow::{Context, Result, bail, ensure};
+use decstation::Stretch;
 
 use crate::console::Console;
 use crate::machine::{Mark, Observer};
@@ -83,12 +84,14 @@ pub struct Watching<'a> {
     pub console: Console<'a>,
     /// Its marks.
     pub counter: Counter,
+    /// The kernel's longest path, on a machine that tells.
+    pub longest: Option<Stretch>,
 }
 
 impl<'a> Watching<'a> {
     /// Nothing seen yet. Lines are kept and not shown.
     pub fn new(symbols: &'a Symbols) -> Self {
-        Self { console: Console::new(symbols, |_| {}), counter: Counter::default() }
+        Self { console: Console::new(symbols, |_| {}), counter: Counter::default(), longest: None }
     }
 }
 
@@ -99,6 +102,10 @@ impl Observer for Watching<'_> {
 
     fn mark(&mut self, mark: Mark) {
         self.counter.mark(mark);
+    }
+
+    fn longest(&mut self, stretch: Stretch) {
+        self.longest = Some(stretch);
     }
 }
 

@@ -14,6 +14,7 @@ mod faults;
 mod hazards;
 mod host_tests;
 mod image;
+mod latency;
 mod lint;
 mod lockstep;
 mod machine;

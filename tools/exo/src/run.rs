@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use aegis_abi::console::PC;
 use anyhow::{Result, anyhow, bail, ensure};
+use decstation::Stretch;
 
 use crate::build::{self, boot_arguments, program_name};
 use crate::console::{Console, Verdict};
+use crate::latency::{self, Longest};
 use crate::machine::{Clock, End, Job, Machine, Observer};
 use crate::setup::{Need, ensure_all};
 use crate::symbols::Symbols;
@@ -47,6 +49,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     let job = Job { memory: arguments.memory, clock: arguments.clock, ..Job::new(&image, &boot, timeout) };
     let symbols = guest.symbols(workspace, arguments.machine);
     let run = boot_and_watch(arguments.machine, &job, &symbols, |line| println!("{line}"))?;
+    if let Some(longest) = &run.longest {
+        println!("longest path in the kernel: {longest}");
+    }
     let advice = if matches!(run.end, End::TimedOut(_)) { "; --timeout allows more" } else { "" };
     run.judge().map_err(|error| anyhow!("{error}{advice}"))?;
     match run.verdict {
@@ -77,6 +82,8 @@ pub struct Run {
     pub verdict: Option<Verdict>,
     /// How it ended.
     pub end: End,
+    /// The kernel's longest path, on a machine that tells.
+    pub longest: Option<Longest>,
     /// What went wrong with the run itself, in one line.
     failure: Option<String>,
 }
@@ -86,7 +93,13 @@ impl Run {
     #[cfg(test)]
     pub fn of(lines: &[&str], verdict: Option<Verdict>) -> Self {
         let failure = verdict.is_none().then(|| "no verdict".to_owned());
-        Self { lines: lines.iter().map(|&line| line.to_owned()).collect(), verdict, end: End::Stopped, failure }
+        Self {
+            lines: lines.iter().map(|&line| line.to_owned()).collect(),
+            verdict,
+            end: End::Stopped,
+            longest: None,
+            failure,
+        }
     }
 
     /// Fails if the run came to no proper end: a bug in the kernel, a hang, a halt without a verdict.
@@ -100,26 +113,30 @@ impl Run {
 
 /// Boots an image and follows it to its end, giving each line to `show` as it comes.
 pub fn boot_and_watch(machine: Machine, job: &Job, symbols: &Symbols, show: impl FnMut(&str)) -> Result<Run> {
-    struct ConsoleOnly<'a>(Console<'a>);
-    impl Observer for ConsoleOnly<'_> {
+    struct Watching<'a> {
+        console: Console<'a>,
+        longest: Option<Stretch>,
+    }
+    impl Observer for Watching<'_> {
         fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-            self.0.take(bytes)
+            self.console.take(bytes)
+        }
+
+        fn longest(&mut self, stretch: Stretch) {
+            self.longest = Some(stretch);
         }
     }
-    let mut watch = ConsoleOnly(Console::new(symbols, show));
-    let end = machine.run(job, &mut watch)?;
-    Ok(conclude(watch.0, end, job, symbols))
+    let mut watch = Watching { console: Console::new(symbols, show), longest: None };
+    let end = machine.run(&latency::watched(machine, job, symbols), &mut watch)?;
+    let longest = watch.longest.map(|stretch| Longest::new(&stretch, job, symbols));
+    Ok(Run { longest, ..conclude(watch.console, end, job, symbols) })
 }
 
 /// Sums up a run that has ended.
 pub fn conclude(mut console: Console, end: End, job: &Job, symbols: &Symbols) -> Run {
     console.finish();
     // An address of a program is taken for one of the first that was started, for want of better knowledge.
-    let at_source = |text: String| {
-        let program = program_name(job.arguments.split(' ').next().unwrap_or_default());
-        let annotated = symbols.annotate(&format!("{program}: {text}"));
-        annotated.strip_prefix(&format!("{program}: ")).map_or(text, str::to_owned)
-    };
+    let at_source = |text: String| symbols.annotate_as(job.first_program(), &text);
     let last = || console.lines.last().map_or("nothing".to_owned(), |line| format!("{line:?}"));
     let failure = if let Some(panic) = console.panic() {
         Some(format!("the kernel stopped on a bug of its own: {panic}"))
@@ -137,7 +154,7 @@ pub fn conclude(mut console: Console, end: End, job: &Job, symbols: &Symbols) ->
     } else {
         Some(format!("the machine stopped without a verdict; its last line is {}", last()))
     };
-    Run { lines: console.lines, verdict: console.verdict, end, failure }
+    Run { lines: console.lines, verdict: console.verdict, end, longest: None, failure }
 }
 
 /// The command that repeats a run by hand, as an addition to a message.

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
@@ -37,7 +38,7 @@ pub struct Origin {
 
 struct Contents {
     /// The addresses of its code.
-    code: Vec<std::ops::Range<u64>>,
+    code: Vec<Range<u64>>,
     /// The functions, by address.
     functions: BTreeMap<u64, String>,
     debug: Loader,
@@ -77,6 +78,18 @@ impl Symbols {
             rest = behind;
         }
         result + rest
+    }
+
+    /// The text with the same additions, the program being the one it speaks about.
+    pub fn annotate_as(&self, program: &str, text: &str) -> String {
+        let about = format!("{program}: ");
+        self.annotate(&format!("{about}{text}")).split_off(about.len())
+    }
+
+    /// The addresses of a function of the kernel, with what fills up the room behind it; none if there is no such function.
+    pub fn of_kernel(&self, function: &str) -> Range<u32> {
+        let find = |file: &File| file.contents()?.range(function);
+        self.kernels.iter().find_map(find).unwrap_or_default()
     }
 
     /// Where an instruction of the kernel or of a program comes from.
@@ -121,6 +134,13 @@ impl Contents {
         let location = location.and_then(|location| Some((location.file?.to_owned(), location.line?)));
         let function = self.functions.range(..=address).next_back();
         Some(Origin { location, function: function.map(|(start, name)| (readable(name), (address - start) as usize)) })
+    }
+
+    fn range(&self, function: &str) -> Option<Range<u32>> {
+        let mut from = self.functions.iter().skip_while(|(_, name)| readable(name) != function);
+        let (&start, _) = from.next()?;
+        let end = from.next().map_or(start, |(&end, _)| end);
+        Some(start as u32..end as u32)
     }
 
     fn place(&self, root: &Path, address: u64) -> Option<String> {

@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::build::{self, Guest, Kind};
 use crate::directives::Test;
+use crate::latency::{self, Longest};
 use crate::machine::{Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
@@ -131,16 +132,18 @@ impl Bench {
             Ok(ready) => ready,
             Err(error) => return Err(format!("{error:#}").into()),
         };
-        let job = Job::new(&image, &arguments, test.timeout);
+        let job = Job { clock: latency::CLOCK, ..Job::new(&image, &arguments, test.timeout) };
         self.run(machine, &job, test)
     }
 
-    /// Makes a run and compares it with what a test expects. A failure shows the end of the console.
+    /// Makes a run and compares it with what a test, and the bound on the kernel's paths, expect. A failure shows the end of
+    /// the console.
     pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
         const TAIL: usize = 30;
         let symbols = self.guest.symbols(&self.workspace, machine);
         let run = boot_and_watch(machine, job, &symbols, |_| {}).map_err(|error| format!("{error:#}"))?;
-        let Err(error) = test.check(&run) else { return Ok(()) };
+        let bounded = || run.longest.as_ref().map_or(Ok(()), Longest::check);
+        let Err(error) = test.check(&run).and_then(|()| bounded()) else { return Ok(()) };
         let skipped = run.lines.len().saturating_sub(TAIL);
         let mut message = format!("{error:#}\n");
         if skipped > 0 {

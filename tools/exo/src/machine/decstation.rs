@@ -54,6 +54,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
         instant_serial: job.instant_console,
         // Every DECstation has one.
         fpu: true,
+        polls: job.polls.clone(),
         ..Config::default()
     };
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
@@ -78,7 +79,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut marks = 0;
     let mut limit = hz.saturating_mul(job.timeout.as_secs());
     let mut judged = false;
-    loop {
+    let end = loop {
         let stop = machine.run(Limits::instructions(CHUNK));
         for mark in machine.take_marks() {
             // The model counts a mark when it is behind it.
@@ -98,16 +99,20 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
         }
         match stop {
             Stop::Budget if machine.cycles() < limit => {}
-            Stop::Budget if judged => return Ok(End::Stopped),
-            Stop::Budget => return Ok(End::TimedOut(Some(machine.pc()))),
-            Stop::Halted => return Ok(End::Stopped),
-            Stop::Strict(violation) => return Ok(End::Broken(broken(&violation))),
+            Stop::Budget if judged => break End::Stopped,
+            Stop::Budget => break End::TimedOut(Some(machine.pc())),
+            Stop::Halted => break End::Stopped,
+            Stop::Strict(violation) => break End::Broken(broken(&violation)),
             Stop::Stuck { pc } => {
-                return Ok(End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}")));
+                break End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}"));
             }
-            stop => return Ok(End::Broken(stop.to_string())),
+            stop => break End::Broken(stop.to_string()),
         }
+    };
+    if let Some(stretch) = machine.longest_stretch() {
+        observer.longest(stretch);
     }
+    Ok(end)
 }
 
 /// A rule that the guest broke, with the address in the form that gets a source line.

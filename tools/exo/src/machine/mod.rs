@@ -11,14 +11,14 @@ mod malta;
 mod qemu_trace;
 
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::Result;
 
-use crate::build::Board;
+use crate::build::{Board, program_name};
 
 /// A machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -92,6 +92,8 @@ pub struct Job<'a> {
     pub instant_console: bool,
     /// A fault, and the number of the instruction before which it is planted. Only on the model.
     pub fault: Option<(Fault, u64)>,
+    /// Where the kernel polls for interrupts. Only the model needs to know, to tell its longest path.
+    pub polls: Range<u32>,
     /// What the observer is told.
     pub watch: Watch,
 }
@@ -108,8 +110,14 @@ impl<'a> Job<'a> {
             profile: None,
             instant_console: false,
             fault: None,
+            polls: 0..0,
             watch: Watch::Console,
         }
+    }
+
+    /// The name of the program that is started first.
+    pub fn first_program(&self) -> &'a str {
+        program_name(self.arguments.split(' ').next().unwrap_or_default())
     }
 }
 
@@ -154,6 +162,9 @@ pub trait Observer {
 
     /// The guest executes an instruction.
     fn instruction(&mut self, _step: Step) {}
+
+    /// The run is over, and this was the longest path of the kernel from a program back to one.
+    fn longest(&mut self, _stretch: ::decstation::Stretch) {}
 }
 
 /// How a run ended.
