@@ -12,7 +12,7 @@ use aegis_abi::{EnvId, program};
 use aegis_core::header;
 use aegis_core::mappings::{Mapping, Mappings};
 use aegis_core::slices::Slices;
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// The note by which the loader knows which interface this kernel has.
 #[repr(C)]

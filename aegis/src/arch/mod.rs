@@ -8,6 +8,7 @@
 //! - [`entry`]: the Rust side of those joins
 //! - [`cp0`]: registers of coprocessor 0 and the TLB
 //! - `ways`: how assembly calls Rust and returns to programs
+//! - `unwind`: how a debugger gets from assembly to the program that it interrupted
 //!
 //! There are two processors: the R3000, and MIPS32, which takes exceptions and maps pages in another way. What differs
 //! is in modules of the same names, those of MIPS32 in the directory `mips32`; the feature `malta` chooses them. The
@@ -28,6 +29,7 @@ pub mod entry;
 mod gates;
 pub mod layout;
 mod trap;
+mod unwind;
 #[cfg_attr(feature = "malta", path = "mips32/vectors.rs")]
 mod vectors;
 #[cfg_attr(feature = "malta", path = "mips32/ways.rs")]

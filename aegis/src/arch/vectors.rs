@@ -7,8 +7,9 @@
 //! instruction behind a branch is executed before the branch is taken (its *delay slot*, indented below).
 
 use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
+use super::unwind::{frame_begins, frame_ends_at_epc};
 use aegis_abi::call::NUMBER_MASK;
-use core::arch::global_asm;
+use asm_lines::global_asm;
 
 global_asm!(
     ".section .vectors, \"ax\", @progbits",
@@ -21,6 +22,7 @@ global_asm!(
     ".globl tlb_refill",
     ".type tlb_refill, @function",
     "tlb_refill:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $4",               // Context: VPN << 2
     "    lw    $k1, {stlb}($k1)",      // the table's address ^ the environment's hash
@@ -38,6 +40,7 @@ global_asm!(
     "     .word 0x42000010",           // rfe
     "1:  j     software_tlb_miss",     // k0, k1 free
     "     nop",
+    frame_ends_at_epc!(),
     ".size tlb_refill, . - tlb_refill",
     "",
     // --- 0x80000080: everything else --------------------------------------------------------------------------------------
@@ -48,6 +51,7 @@ global_asm!(
     ".globl general",
     ".type general, @function",
     "general:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",   // the record of the running environment
@@ -77,6 +81,7 @@ global_asm!(
     // To the kernel: k0 is a routine in trap.rs, k1 the record + code - 0x20; a0 and a2 are in their slots and unchanged.
     "3:  jr    $k0",
     "     nop",
+    frame_ends_at_epc!(),
     ".size general, . - general",
     ".text",
     pages = const KERNEL_PAGES_HIGH,

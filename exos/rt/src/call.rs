@@ -3,7 +3,7 @@
 use crate::sequences;
 use aegis_abi::exception::Code;
 use aegis_abi::{EnvId, Error, call};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// Makes a call: the result in `$v0`, negative for an error.
 ///
@@ -13,7 +13,13 @@ use core::arch::naked_asm;
 /// The call does with the arguments what its reference says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn raw(a0: u32, a1: u32, a2: u32, number: u32) -> i32 {
-    naked_asm!(".set noreorder", "move  $v0, $a3", "syscall", "jr    $ra", " nop",)
+    naked_asm!(
+        ".set noreorder",
+        "move  $v0, $a3", // the number
+        "syscall",
+        "jr    $ra",
+        " nop",
+    )
 }
 
 fn check(result: i32) -> Result<u32, Error> {
