@@ -2,7 +2,6 @@
 //!
 //! Every error is one line on standard error that says what is wrong and what to do, and a non-zero exit status.
 
-mod assembly;
 mod bench;
 mod boot_tests;
 mod build;
