@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::build::{self, Guest, Kind};
 use crate::directives::Test;
-use crate::machine::{Job, Machine};
+use crate::machine::{Cpu, Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// The machine to boot; all by default
     #[arg(long, value_enum)]
     machine: Option<Machine>,
+    /// The processor of malta
+    #[arg(long, value_enum, default_value_t)]
+    cpu: Cpu,
     /// List the tests and run none
     #[arg(long)]
     list: bool,
@@ -44,6 +47,8 @@ pub struct Bench {
     pub workspace: Workspace,
     /// What was built.
     pub guest: Guest,
+    /// The processor of malta.
+    pub cpu: Cpu,
 }
 
 /// Runs the tests that were asked for.
@@ -79,18 +84,22 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
 fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
+    arguments.cpu.check(&machines)?;
     let needs: Vec<_> =
         [Need::Compiler, Need::Witness].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
     ensure_all(workspace, &needs)?;
     let guest = build::build(workspace, &machines, quiet)?;
-    let bench = Arc::new(Bench { workspace: workspace.clone(), guest });
+    let bench = Arc::new(Bench { workspace: workspace.clone(), guest, cpu: arguments.cpu });
     let mut trials = Vec::new();
     for &machine in &machines {
-        // With one machine its name would only lengthen every line.
-        let suffix = if Machine::ALL.len() > 1 { format!("@{machine}") } else { String::new() };
+        let usual = machine != Machine::Malta || arguments.cpu == Cpu::default();
+        let suffix = if usual { format!("@{machine}") } else { format!("@{machine}-{}", arguments.cpu.name()) };
         trials.extend(program_trials(&bench, machine, &suffix)?);
         trials.extend(boot_tests::trials(&bench, machine, &suffix));
-        trials.extend(bench::trials(&bench, machine, &suffix));
+        // What is counted is counted on the usual processor.
+        if usual {
+            trials.extend(bench::trials(&bench, machine, &suffix));
+        }
     }
     if machines.contains(&Machine::Decstation) {
         trials.extend(faults::trials(&bench));
@@ -139,6 +148,7 @@ impl Bench {
     pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
         const TAIL: usize = 30;
         let symbols = self.guest.symbols(&self.workspace, machine);
+        let job = &Job { cpu: self.cpu, ..job.clone() };
         let run = boot_and_watch(machine, job, &symbols, |_| {}).map_err(|error| format!("{error:#}"))?;
         let Err(error) = test.check(&run) else { return Ok(()) };
         let skipped = run.lines.len().saturating_sub(TAIL);

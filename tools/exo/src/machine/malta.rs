@@ -21,8 +21,6 @@ use crate::process::{command, output, show, tied_command};
 pub const PACKAGES: [&str; 1] = ["qemu-system-mips"];
 
 const PROGRAM: &str = "qemu-system-mipsel";
-/// The processor: MIPS32, release 1. A 24Kc, of release 2, does as well.
-const PROCESSOR: &str = "4Kc";
 /// Megabytes of memory.
 const MEMORY: u32 = 64;
 /// What an instruction takes: 2^4 ns. A time slice is a million instructions.
@@ -44,7 +42,7 @@ pub fn command_line(job: &Job) -> String {
 }
 
 fn add_arguments(qemu: &mut Command, job: &Job) {
-    qemu.args(["-M", "malta", "-cpu", PROCESSOR, "-m"]).arg(job.memory.unwrap_or(MEMORY).to_string());
+    qemu.args(["-M", "malta", "-cpu", job.cpu.name(), "-m"]).arg(job.memory.unwrap_or(MEMORY).to_string());
     qemu.arg("-icount").arg(format!("shift={SHIFT},sleep=off"));
     qemu.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]);
     // How the guest has it exit.
