@@ -61,7 +61,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 }
 
 /// A name for the image, the same for the same programs.
-fn image_name(words: &[String]) -> String {
+pub fn image_name(words: &[String]) -> String {
     let names: Vec<_> = words.iter().map(|word| program_name(word)).collect();
     let mut hasher = DefaultHasher::new();
     names.hash(&mut hasher);

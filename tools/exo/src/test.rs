@@ -13,12 +13,12 @@ use crate::machine::{Cpu, Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, faults, host_tests, lockstep};
+use crate::{bench, boot_tests, faults, gdb, host_tests, lockstep};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, gdb, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
@@ -39,7 +39,7 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 5] = ["aegis", "bench", "boot", "hostile", "model"];
+const MACHINE_AREAS: [&str; 6] = ["aegis", "bench", "boot", "gdb", "hostile", "model"];
 
 /// What all tests on machines share.
 pub struct Bench {
@@ -85,8 +85,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
     arguments.cpu.check(&machines)?;
-    let needs: Vec<_> =
-        [Need::Compiler, Need::Witness].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
+    let mut needs = vec![Need::Compiler, Need::Witness];
+    needs.extend(machines.iter().copied().map(Need::Machine));
+    needs.extend(machines.contains(&Machine::Malta).then_some(Need::Debugger));
     ensure_all(workspace, &needs)?;
     let guest = build::build(workspace, &machines, quiet)?;
     let bench = Arc::new(Bench { workspace: workspace.clone(), guest, cpu: arguments.cpu });
@@ -103,6 +104,9 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
     }
     if machines.contains(&Machine::Decstation) {
         trials.extend(faults::trials(&bench));
+    }
+    if machines.contains(&Machine::Malta) {
+        trials.extend(gdb::trials(&bench));
     }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, [Machine::Decstation, Machine::Gxemul]));

@@ -7,7 +7,7 @@ mod child;
 mod decstation;
 mod gxemul;
 mod gxemul_trace;
-mod malta;
+pub mod malta;
 mod qemu_trace;
 
 use std::fmt;
