@@ -1,17 +1,29 @@
 //! How the kernel starts: from the loader's jump to the first program.
 
-use crate::arch::layout::{self, Pages, Record, SAVE_DISTANCE, STLB};
-use crate::arch::{cp0, enter, entry};
+use crate::arch::bindings::{self, Translation};
+use crate::arch::layout::{
+    self, DIRECTORY, FRAMES_HIGH, NONCES, PUBLIC, Pages, Record, SAVE_DISTANCE, STLB, VERIFIERS_HIGH,
+};
+use crate::arch::{self, cp0, entry, fpu};
 use crate::console::Console;
-use crate::kernel::{Environment, Kernel};
-use crate::{arch, machine};
-use aegis_abi::boot::{self, BootInfo, MEMORY_FREE, Program};
-use aegis_abi::exception::{CODES, Code, SavePage};
-use aegis_abi::vm::SAVE_PAGE;
-use aegis_abi::{EnvId, program};
+use crate::kernel::{Changing, Kernel};
+use crate::machine;
+use aegis_abi::EnvId;
+use aegis_abi::boot::{self, BootInfo, MEMORY_FREE, NAME_BYTES, Program};
+use aegis_abi::env::DirectoryEntry;
+use aegis_abi::exception::{CODES, Code};
+use aegis_abi::frame::{self, FREE, Frame};
+use aegis_abi::program::{self, ProgramHeader, ProtectedEntries, Range};
+use aegis_abi::public::{Public, Statistics};
+use aegis_abi::slice::{COUNT, Slice};
+use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE};
+use aegis_core::capability::Key;
+use aegis_core::environments::{Environments, State};
+use aegis_core::frames::{Frames, Verifier};
 use aegis_core::header;
 use aegis_core::mappings::{Mapping, Mappings};
 use aegis_core::slices::Slices;
+use aegis_core::system::System;
 use asm_lines::naked_asm;
 
 /// The note by which the loader knows which interface this kernel has.
@@ -55,7 +67,7 @@ unsafe extern "C" fn _start() -> ! {
 unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     // Until the vectors and records are in place a fault would go nowhere, so that comes first.
     cp0::initialise();
-    clear_software_tlb();
+    bindings::clear_all();
     // SAFETY: the kernel is starting.
     let own = unsafe { entry::kernel_record() };
     own.handlers = [arch::kernel_fault_address(); CODES];
@@ -65,142 +77,172 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     let info = unsafe { &*info };
     assert!(info.magic == boot::MAGIC && info.version == aegis_abi::VERSION, "started by another version's loader");
     let machine = machine::Machine::new(info);
-    let kernel = Kernel {
-        slices: Slices::new(),
-        environments: heapless::Vec::new(),
-        console: Console::new(),
-        machine,
-        ticks: 0,
-        failed: 0,
-        ended: 0,
-    };
     // SAFETY: the first and only time, and no program runs.
-    let kernel = unsafe { entry::install(kernel) };
-    let programs = info.programs.iter().take(info.program_count as usize);
-    let mut memory = FreeMemory::new(info);
-    for (index, program) in programs.enumerate() {
-        start_program(kernel, &mut memory, index as u8, program);
+    let kernel = unsafe { entry::install(kernel(info, machine)) };
+    for (position, program) in info.programs.iter().take(info.program_count as usize).enumerate() {
+        if let Err(reason) = start_program(kernel, position as u32, program) {
+            kernel.refused += 1;
+            kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
+        }
     }
     kernel.machine.start_clock();
     kernel.next_slice()
 }
 
-/// Every entry stands for a page of kseg0, which no miss is ever about.
-fn clear_software_tlb() {
-    for index in 0..=layout::STLB_INDEX_MASK / 4 {
-        // SAFETY: the linker script keeps this memory for the table, and nobody reads it yet.
-        unsafe { (STLB as *mut u32).add(index as usize).write_volatile(layout::KERNEL_PAGES) };
+/// The kernel's state when nobody owns anything: all free memory is in the table of frames.
+fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
+    static STATES: entry::Static<[State; EnvId::COUNT]> = entry::Static::new([State::NONE; EnvId::COUNT]);
+    let key = Key(machine.entropy());
+    // SAFETY: the linker script keeps these places for these tables, the loader zeroed them, all zero is valid for each, and this
+    // is the only time that they are named.
+    let (table, verifiers, nonces, directory, states, public) = unsafe {
+        (
+            &mut *((FRAMES_HIGH << 16) as *mut [Frame; frame::COUNT]),
+            &mut *((VERIFIERS_HIGH << 16) as *mut [Verifier; frame::COUNT]),
+            &mut *(NONCES as *mut [u64; frame::COUNT]),
+            &mut *(DIRECTORY as *mut [DirectoryEntry; EnvId::COUNT]),
+            STATES.get(),
+            &mut *(PUBLIC as *mut Public),
+        )
+    };
+    let mut frames = Frames::new(table, verifiers, nonces, &key);
+    let ranges = || info.memory.iter().take(info.memory_count as usize);
+    for range in ranges().filter(|range| range.kind == MEMORY_FREE) {
+        for number in frame_range(range.start, range.bytes) {
+            frames.set_owner_at_boot(number, FREE);
+        }
     }
+    public.version = aegis_abi::VERSION;
+    public.frames = ranges().flat_map(|range| frame_range(range.start, range.bytes)).max().map_or(0, |last| last + 1);
+    public.frame_table = machine::physical((FRAMES_HIGH << 16) as *const Frame);
+    public.directory = machine::physical(DIRECTORY as *const DirectoryEntry);
+    public.software_tlb = machine::physical(STLB as *const u32);
+    public.colours = machine::CACHE_BYTES / PAGE_BYTES;
+    let exposed = [
+        (PUBLIC, size_of::<Public>()),
+        (DIRECTORY, size_of::<[DirectoryEntry; EnvId::COUNT]>()),
+        (FRAMES_HIGH << 16, size_of::<[Frame; frame::COUNT]>()),
+        (STLB, 2 * layout::STLB_DISTANCE as usize),
+    ];
+    for (start, bytes) in exposed {
+        for number in frame_range(machine::physical(start as *const u8), bytes as u32) {
+            frames.set_owner_at_boot(number, frame::PUBLIC);
+        }
+    }
+    let Public { ticks, position, slices, statistics, .. } = public;
+    let environments = Environments::new(directory, states, layout::KERNEL_PAGES);
+    let slices: &mut [Slice; COUNT] = slices;
+    let statistics: &mut Statistics = statistics;
+    Kernel {
+        system: System::new(frames, environments, Slices::new(slices), key),
+        public: Changing { ticks, position, statistics },
+        console: Console::new(),
+        machine,
+        refused: 0,
+        failed: 0,
+        has_fpu: fpu::exists(),
+        fpu_user: EnvId(0),
+    }
+}
+
+/// The numbers of the frames of a range of memory, as far as the table of frames goes.
+fn frame_range(start: u32, bytes: u32) -> core::ops::Range<u32> {
+    let limit = frame::COUNT as u32;
+    (start >> PAGE_SHIFT).min(limit)..((start + bytes).div_ceil(PAGE_BYTES)).min(limit)
 }
 
 /// Gives an environment to a program that the loader placed, and a slice to the environment.
-fn start_program(kernel: &mut Kernel, memory: &mut FreeMemory, index: u8, program: &Program) {
-    let checked = header::check(program.entry, &program.header);
-    let pages = match checked.and_then(|()| memory.pages().ok_or("no memory is left for its environment")) {
-        Ok(pages) => pages,
-        Err(reason) => {
-            kernel.ended += 1;
-            kernel.failed += 1;
-            kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
-            return;
-        }
-    };
-    let mut mappings = Mappings::new();
-    let segments = program.segments.iter().take(program.segment_count as usize);
-    let save_page = Mapping {
-        virtual_start: SAVE_PAGE,
-        physical_start: machine::physical(pages) + SAVE_DISTANCE,
-        bytes: size_of::<SavePage>() as u32,
-        writable: true,
-    };
-    let ranges = segments.map(|segment| Mapping {
-        virtual_start: segment.virtual_start,
-        physical_start: segment.physical_start,
-        bytes: segment.bytes,
-        writable: segment.writable != 0,
-    });
-    for range in ranges.chain([save_page]) {
-        mappings.insert(range).expect("the loader places segments on pages of their own");
+fn start_program(kernel: &mut Kernel, position: u32, program: &Program) -> Result<(), &'static str> {
+    header::check(program.entry, &program.header)?;
+    let free = |number: &u32| kernel.system.is_free(*number) && kernel.system.is_free(number + 1);
+    let home = (0..frame::COUNT as u32).step_by(2).find(free).ok_or("no memory is left for its environment")?;
+    let record = machine::cached::<Record>(home << PAGE_SHIFT) as u32;
+    let id = kernel.system.env_create_at_boot(home, record).ok_or("there are too many environments")?;
+    for number in [home, home + 1] {
+        aegis_core::hardware::Hardware::scrub(&mut Translation, number);
     }
-    let header = &program.header;
-    let mut handlers = [arch::no_handler_address(); CODES];
-    for code in Code::HANDLED {
-        match header.handlers[code as usize] {
-            0 => {}
-            handler => handlers[code as usize] = handler,
+    kernel.begin_record(id, home, program.name);
+    for segment in program.segments.iter().take(program.segment_count as usize) {
+        for number in frame_range(segment.physical_start, segment.bytes) {
+            kernel.system.frames.set_owner_at_boot(number, id.0);
         }
+        let mapping = Mapping {
+            virtual_start: segment.virtual_start,
+            physical_start: segment.physical_start,
+            bytes: segment.bytes,
+            writable: segment.writable != 0,
+            owner: id.0,
+        };
+        let inserted = kernel.record(id).mappings.insert(mapping);
+        inserted.expect("the loader places segments on pages of their own");
     }
-    handlers[Code::Interrupt as usize] = arch::interrupt_address();
-    let context_id = u32::from(index) + 1;
-    let record = Record {
-        handlers,
-        id: EnvId::new(index, 1).0,
-        status: machine::user_status().bits(),
-        entry_hi: context_id << cp0::CONTEXT_ID_SHIFT,
-        // Spreads the environments over the table: programs use the same addresses. The multiplier is odd, so that no two
-        // contexts share a start.
-        stlb: STLB | (context_id.wrapping_mul(0x9e5) << 2 & layout::STLB_INDEX_MASK),
-        next_entry: program.entry,
-        start_of_slice: header.start_of_slice,
-        end_of_slice: header.end_of_slice,
-        protected_entries: header.protected_entries,
-        return_sequences: header.return_sequences,
-        resume: header.resume,
-        mappings,
-        name: program.name,
-    };
-    let save = SavePage { name: program.name, arguments: program.arguments, ..EMPTY_SAVE_PAGE };
-    // SAFETY: the pages are free memory that nothing else has been given.
-    let record = unsafe {
-        pages.write(Pages { record, save });
-        &raw mut (*pages).record
-    };
-    let pushed = kernel.environments.push(Environment { index, record });
-    assert!(pushed.is_ok() && kernel.slices.allocate(usize::from(index), index), "more programs than the table holds");
+    let save = kernel.record(id).save_page();
+    save.name = program.name;
+    save.arguments = program.arguments;
+    kernel.set_up(id, program.entry, &program.header);
+    kernel.system.slices.allocate(position, id).map_err(|_| "there are more programs than slices")
 }
 
-const EMPTY_SAVE_PAGE: SavePage = SavePage {
-    a0: [0; CODES],
-    a1: [0; CODES],
-    a2: [0; CODES],
-    pc: [0; CODES],
-    own: [0; 832],
-    name: [0; boot::NAME_BYTES],
-    arguments: [0; boot::ARGUMENT_BYTES],
-    reserved: [0; 96],
-};
-
-/// Free memory, given out from the beginning.
-struct FreeMemory<'a> {
-    info: &'a BootInfo,
-    range: usize,
-    used: u32,
-}
-
-impl<'a> FreeMemory<'a> {
-    fn new(info: &'a BootInfo) -> Self {
-        Self { info, range: 0, used: 0 }
-    }
-
-    /// Two pages side by side for an environment, or `None` if there are none left.
-    fn pages(&mut self) -> Option<*mut Pages> {
-        let bytes = size_of::<Pages>() as u32;
-        while self.range < (self.info.memory_count as usize).min(self.info.memory.len()) {
-            let range = &self.info.memory[self.range];
-            if range.kind == MEMORY_FREE && range.bytes - self.used >= bytes {
-                let start = range.start + self.used;
-                self.used += bytes;
-                return Some(machine::cached(start));
-            }
-            self.range += 1;
-            self.used = 0;
+impl Kernel {
+    /// Fills in the record of an environment that has just come to life in two empty frames, the first of which is `home`.
+    pub fn begin_record(&mut self, id: EnvId, home: u32, name: [u8; NAME_BYTES]) {
+        let physical = home << PAGE_SHIFT;
+        let mut mappings = Mappings::new();
+        let own = [
+            Mapping {
+                virtual_start: SAVE_PAGE,
+                physical_start: physical + SAVE_DISTANCE,
+                bytes: PAGE_BYTES,
+                writable: true,
+                owner: id.0,
+            },
+            Mapping {
+                virtual_start: PUBLIC_PAGE,
+                physical_start: machine::physical(PUBLIC as *const u8),
+                bytes: PAGE_BYTES,
+                writable: false,
+                owner: frame::PUBLIC,
+            },
+        ];
+        for mapping in own {
+            mappings.insert(mapping).expect("there is room for the first two");
         }
-        None
+        let mut handlers = [arch::no_handler_address(); CODES];
+        handlers[Code::Interrupt as usize] = arch::interrupt_address();
+        let record = Record {
+            handlers,
+            id: id.0,
+            status: machine::user_status().bits(),
+            entry_hi: 0,
+            stlb: STLB,
+            next_entry: 0,
+            protected_entries: ProtectedEntries::default(),
+            borrowed: [0; 2],
+            start_of_slice: 0,
+            end_of_slice: 0,
+            return_sequences: Range::default(),
+            resume: Range::default(),
+            mappings,
+            name,
+        };
+        // SAFETY: the frames are the kernel's and the environment's own, and nobody has a reference to them.
+        unsafe { (&raw mut (*machine::cached::<Pages>(physical)).record).write(record) }
     }
-}
 
-/// Enters `record`'s environment, for which `pc` was checked.
-pub fn enter_environment(record: *const Record, pc: u32) -> ! {
-    // SAFETY: records in the kernel's table are initialised, have their save page behind them and are never freed while there.
-    unsafe { enter::enter(record, pc) }
+    /// Sets where an environment is entered: from a header that has been checked, as its entry point has.
+    pub fn set_up(&mut self, id: EnvId, entry: u32, header: &ProgramHeader) {
+        let record = self.record(id);
+        for code in Code::HANDLED {
+            let handler = header.handlers[code as usize];
+            record.handlers[code as usize] = if handler == 0 { arch::no_handler_address() } else { handler };
+        }
+        record.next_entry = entry;
+        record.start_of_slice = header.start_of_slice;
+        record.end_of_slice = header.end_of_slice;
+        record.protected_entries = header.protected_entries;
+        record.return_sequences = header.return_sequences;
+        record.resume = header.resume;
+        let entries = header.protected_entries;
+        self.system.open(id, entries.synchronous != 0, entries.asynchronous != 0);
+    }
 }

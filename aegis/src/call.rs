@@ -2,26 +2,37 @@
 //!
 //! A result that is not negative is a success. The caller's registers are the gates' concern.
 
-use crate::arch::entry::with_caller;
+use crate::arch::bindings::{Context, Translation};
+use crate::arch::entry::with_kernel;
 use crate::arch::layout::Record;
-use crate::arch::no_handler_address;
+use crate::arch::{cp0, no_handler_address};
+use crate::kernel::Kernel;
 use crate::machine;
-use aegis_abi::Error;
 use aegis_abi::console::WRITE_MAX;
 use aegis_abi::exception::Code;
-use aegis_core::header::is_entry;
+use aegis_abi::frame::Capability;
+use aegis_abi::program::ProgramHeader;
+use aegis_abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE, entry_lo};
+use aegis_abi::{EnvId, Error};
+use aegis_core::contexts::ContextId;
+use aegis_core::header::{self, is_entry};
+use aegis_core::mappings::{Mapping, Refusal};
 
 /// What a gate passes: four arguments of the program's and its record.
 macro_rules! calls {
-    ($($(#[$doc:meta])* fn $name:ident($kernel:pat, $record:pat, $a0:pat, $a1:pat) -> $result:ty $body:block)*) => {
+    ($($(#[$doc:meta])* fn $name:ident($kernel:pat, $caller:pat, $($argument:pat),*) $body:block)*) => {
         $(
             $(#[$doc])*
-            pub unsafe extern "C" fn $name(a0: u32, a1: u32, _a2: u32, _a3: u32, record: *mut Record) -> $result {
+            pub unsafe extern "C" fn $name(a0: u32, a1: u32, a2: u32, a3: u32, record: *const Record) -> i32 {
                 // SAFETY: only the call's gate refers to this function, and it passes the caller's record.
-                unsafe { with_caller(record, |kernel, record| {
-                    let ($kernel, $record, $a0, $a1) = (kernel, record, a0, a1);
+                let result: Result<u32, Error> = unsafe { with_kernel(record, |kernel, caller| {
+                    let ($kernel, $caller, [$($argument),*]) = (kernel, caller, [a0, a1, a2, a3]);
                     $body
-                }) }
+                }) };
+                match result {
+                    Ok(value) => value as i32,
+                    Err(error) => error as i32,
+                }
             }
         )*
     };
@@ -32,48 +43,227 @@ pub extern "C" fn null() -> i32 {
     0
 }
 
+/// The most pages of one guaranteed mapping that a program asks for: bounds the time of the call.
+const MAP_MAX: u32 = 256;
+
 calls! {
     /// See [`aegis_abi::call::YIELD`].
-    fn yield_(kernel, _, _, _) -> i32 {
+    fn yield_(kernel, _, _, _, _, _) {
         kernel.next_slice()
     }
 
+    /// See [`aegis_abi::call::WAIT`].
+    fn wait(kernel, caller, deadline, _, _, _) {
+        kernel.system.wait(caller, Some(deadline).filter(|&tick| tick as i32 >= 0));
+        kernel.next_slice()
+    }
+
+    /// See [`aegis_abi::call::WAKE`].
+    fn wake(kernel, _, id, _, _, _) {
+        kernel.system.wake(EnvId(id)).map(|()| 0)
+    }
+
     /// See [`aegis_abi::call::EXIT`].
-    fn exit(kernel, record, status, _) -> i32 {
-        kernel.end(record, status == 0)
+    fn exit(kernel, caller, status, _, _, _) {
+        kernel.end(caller, status == 0);
+        kernel.next_slice()
     }
 
     /// See [`aegis_abi::call::CONSOLE_WRITE`].
-    fn console_write(kernel, record, address, bytes) -> i32 {
+    fn console_write(kernel, caller, address, bytes, _, _) {
         if bytes > WRITE_MAX {
-            return Error::BadArgument as i32;
+            return Err(Error::BadArgument);
         }
-        let Some(pieces) = record.mappings.readable(address, bytes) else { return Error::BadPointer as i32 };
-        if !kernel.console.has_room(bytes as usize) {
-            return Error::Busy as i32;
+        let mut text = [0; WRITE_MAX as usize];
+        let text = &mut text[..bytes as usize];
+        kernel.read(caller, address, text)?;
+        if !kernel.console.has_room(text.len()) {
+            return Err(Error::Busy);
         }
-        for piece in pieces {
-            kernel.console.push(machine::memory(piece));
-        }
+        kernel.console.push(text);
         kernel.machine.console_start(&mut kernel.console);
-        0
+        Ok(0)
     }
 
     /// See [`aegis_abi::call::CONSOLE_PENDING`].
-    fn console_pending(kernel, _, _, _) -> i32 {
-        kernel.console.len() as i32
+    fn console_pending(kernel, _, _, _, _, _) {
+        Ok(kernel.console.len() as u32)
     }
 
     /// See [`aegis_abi::call::SET_HANDLER`].
-    fn set_handler(_, record, code, handler) -> i32 {
-        let Some(code) = Code::handled(code).filter(|_| is_entry(handler)) else { return Error::BadArgument as i32 };
+    fn set_handler(kernel, caller, code, handler, _, _) {
+        let code = Code::handled(code).filter(|_| is_entry(handler)).ok_or(Error::BadArgument)?;
         let new = if handler == 0 { no_handler_address() } else { handler };
-        let old = core::mem::replace(&mut record.handlers[code as usize], new);
-        if old == no_handler_address() { 0 } else { old as i32 }
+        let old = core::mem::replace(&mut kernel.record(caller).handlers[code as usize], new);
+        Ok(if old == no_handler_address() { 0 } else { old })
     }
 
     /// See [`aegis_abi::call::CLOCK`].
-    fn clock(kernel, _, _, _) -> i32 {
-        kernel.ticks as i32
+    fn clock(kernel, _, _, _, _, _) {
+        Ok(*kernel.public.ticks)
+    }
+
+    /// See [`aegis_abi::call::SLICE_ALLOCATE`].
+    fn slice_allocate(kernel, caller, position, _, _, _) {
+        kernel.system.slices.allocate(position, caller).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::SLICE_FREE`].
+    fn slice_free(kernel, caller, position, _, _, _) {
+        kernel.system.slices.free(position, caller).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::SLICE_GIVE`].
+    fn slice_give(kernel, caller, position, to, _, _) {
+        kernel.living(to)?;
+        kernel.system.slices.give(position, caller, EnvId(to)).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::SLICE_RECLAIM`].
+    fn slice_reclaim(kernel, caller, position, _, _, _) {
+        kernel.system.slices.reclaim(position, caller).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::ENV_CREATE`].
+    fn env_create(kernel, caller, frame, _, _, _) {
+        let record = machine::cached::<Record>(frame.wrapping_mul(PAGE_BYTES));
+        let (id, capability) = kernel.system.env_create(&mut Translation, caller, frame, record as u32)?;
+        let name = kernel.record(caller).name;
+        kernel.begin_record(id, frame, name);
+        kernel.record(caller).save_page().capability = capability;
+        Ok(id.0)
+    }
+
+    /// See [`aegis_abi::call::ENV_SETUP`].
+    fn env_setup(kernel, caller, env, header, entry, _) {
+        let env = kernel.controlled(caller, env)?;
+        let mut bytes = [0; size_of::<ProgramHeader>()];
+        kernel.read(caller, header, &mut bytes)?;
+        let header = header::from_bytes(&bytes);
+        header::check(entry, &header).map_err(|_| Error::BadArgument)?;
+        kernel.set_up(env, entry, &header);
+        Ok(0)
+    }
+
+    /// See [`aegis_abi::call::ENV_DESTROY`].
+    fn env_destroy(kernel, caller, env, _, _, _) {
+        let env = kernel.controlled(caller, env)?;
+        kernel.end(env, true);
+        if env == caller {
+            kernel.next_slice();
+        }
+        Ok(0)
+    }
+
+    /// See [`aegis_abi::call::ENV_MAP`].
+    fn env_map(kernel, caller, env, address, word, pages) {
+        let env = kernel.controlled(caller, env)?;
+        if pages == 0 || pages > MAP_MAX || address >= NORMAL_START || pages > (NORMAL_START - address) / PAGE_BYTES {
+            return Err(Error::BadArgument);
+        }
+        let first = word >> PAGE_SHIFT;
+        let owner = kernel.system.frames.owner(first);
+        let all = (first..first + pages).all(|frame| kernel.system.frames.owner(frame) == owner);
+        if !all || ![caller.0, env.0].contains(&owner) {
+            return Err(Error::Denied);
+        }
+        let mapping = Mapping {
+            virtual_start: address,
+            physical_start: word & entry_lo::FRAME,
+            bytes: pages * PAGE_BYTES,
+            writable: word & entry_lo::DIRTY != 0,
+            owner,
+        };
+        match kernel.record(env).mappings.insert(mapping) {
+            Ok(()) => Ok(0),
+            Err(Refusal::Full) => Err(Error::Full),
+            Err(_) => Err(Error::BadArgument),
+        }
+    }
+
+    /// See [`aegis_abi::call::ENV_UNMAP`].
+    fn env_unmap(kernel, caller, env, address, _, _) {
+        let env = kernel.controlled(caller, env)?;
+        if [SAVE_PAGE, PUBLIC_PAGE].contains(&address) {
+            return Err(Error::BadArgument);
+        }
+        let mapping = kernel.record(env).mappings.remove(address).ok_or(Error::BadArgument)?;
+        for id in kernel.system.environments.contexts(env).unwrap_or_default() {
+            if id != ContextId::NONE {
+                Context::new(id).delete_range(address, mapping.bytes / PAGE_BYTES);
+            }
+        }
+        Ok(0)
+    }
+
+    /// See [`aegis_abi::call::FRAME_ALLOCATE`].
+    fn frame_allocate(kernel, caller, frame, _, _, _) {
+        kernel.system.frame_allocate(&mut Translation, caller, frame).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::FRAME_FREE`].
+    fn frame_free(kernel, caller, frame, _, _, _) {
+        kernel.system.frame_free(&mut Translation, caller, frame).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::FRAME_GIVE`].
+    fn frame_give(kernel, caller, frame, to, _, _) {
+        kernel.living(to)?;
+        kernel.system.frame_give(&mut Translation, caller, frame, EnvId(to)).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::FRAME_RENEW`].
+    fn frame_renew(kernel, caller, frame, _, _, _) {
+        kernel.system.frame_renew(&mut Translation, caller, frame).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::CAPABILITY`].
+    fn capability(kernel, caller, frame, right, _, _) {
+        let capability = kernel.system.capability(caller, frame, right)?;
+        kernel.record(caller).save_page().capability = capability;
+        Ok(0)
+    }
+
+    /// See [`aegis_abi::call::ICACHE_FLUSH`].
+    fn icache_flush(kernel, _, start, bytes, _, _) {
+        let end = start.checked_add(bytes).filter(|_| bytes <= PAGE_BYTES).ok_or(Error::BadArgument)?;
+        if end > kernel.system.frames.len() << PAGE_SHIFT {
+            return Err(Error::BadArgument);
+        }
+        if bytes != 0 {
+            let (start, end) = (start & !31, end.next_multiple_of(32));
+            cp0::flush_instructions(start, end - start);
+        }
+        Ok(0)
+    }
+}
+
+impl Kernel {
+    /// The environment with this id, if it lives.
+    fn living(&self, id: u32) -> Result<EnvId, Error> {
+        let id = EnvId(id);
+        if self.system.lives(id) { Ok(id) } else { Err(Error::NoSuchEnvironment) }
+    }
+
+    /// The environment with this id, if the caller is that or presents a capability for control over it.
+    fn controlled(&mut self, caller: EnvId, id: u32) -> Result<EnvId, Error> {
+        let shown: Capability = self.record(caller).save_page().capability;
+        self.system.controls(caller, EnvId(id), shown)?;
+        Ok(EnvId(id))
+    }
+
+    /// Copies what the caller has at `address`.
+    fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: the record is the caller's, and nothing below changes it.
+        let mappings = unsafe { &*(&raw const self.record(caller).mappings) };
+        let holds = |frame, owner| self.has_owner(frame, owner);
+        let pieces = mappings.readable(address, bytes.len() as u32, holds).ok_or(Error::BadPointer)?;
+        let mut rest = bytes;
+        for piece in pieces {
+            let (now, later) = rest.split_at_mut(piece.bytes as usize);
+            now.copy_from_slice(machine::memory(piece));
+            rest = later;
+        }
+        Ok(())
     }
 }

@@ -23,6 +23,11 @@ impl Console {
         self.0.len() + 2 * bytes <= CAPACITY - RESERVED
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How many bytes wait.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,80 +1,115 @@
 //! The kernel's state, and what it does when a program is interrupted, misses a page, or ends.
 
+use crate::arch;
+use crate::arch::bindings::{self, Context, Translation};
 use crate::arch::cp0::{self, EntryLo};
-use crate::arch::layout::{Frame, Record, STLB_INDEX_MASK};
-use crate::boot::enter_environment;
+use crate::arch::layout::{Frame, Record};
 use crate::console::{Console, text};
 use crate::machine::Machine;
 use aegis_abi::EnvId;
-use aegis_abi::boot::PROGRAMS;
 use aegis_abi::console::PC;
-use aegis_abi::exception::{CODES, Code, END_OF_SLICE_SLOT, EXCESS_MAX};
+use aegis_abi::exception::{Code, END_OF_SLICE_SLOT, EXCESS_MAX};
+use aegis_abi::frame::PUBLIC;
 use aegis_abi::program::RETURN_SEQUENCE_BYTES;
+use aegis_abi::public::Statistics;
+use aegis_abi::vm::PAGE_SHIFT;
 use aegis_core::header::contains;
-use aegis_core::slices::{Owner, Slices, Tick};
+use aegis_core::mappings::Page;
+use aegis_core::slices::{Next, Tick};
+use aegis_core::system::System;
 use core::fmt::Arguments;
 
 /// All that the kernel knows, but for the record of each environment.
 pub struct Kernel {
-    /// Who owns which time slice.
-    pub slices: Slices,
-    /// The environments that live.
-    pub environments: heapless::Vec<Environment, PROGRAMS>,
+    /// Who owns what.
+    pub system: System<'static>,
+    /// What of the public page changes all the time.
+    pub public: Changing,
     /// Text on its way to the console.
     pub console: Console,
     /// The devices.
     pub machine: Machine,
-    /// Ticks of the clock since the start.
-    pub ticks: u32,
-    /// Environments that ended.
-    pub ended: u32,
+    /// Programs of the boot archive that could not be started.
+    pub refused: u32,
     /// Environments that ended badly.
     pub failed: u32,
+    /// Whether there is a floating-point unit.
+    pub has_fpu: bool,
+    /// The environment that turned it on last: whose values its registers hold.
+    pub fpu_user: EnvId,
 }
 
-/// An environment that lives.
-pub struct Environment {
-    /// Its index: the owner of its slices.
-    pub index: Owner,
-    /// Its record.
-    pub record: *const Record,
+/// Parts of [`Public`](aegis_abi::public::Public).
+pub struct Changing {
+    pub ticks: &'static mut u32,
+    pub position: &'static mut u32,
+    pub statistics: &'static mut Statistics,
 }
 
 impl Kernel {
+    /// The record of an environment that lives.
+    pub fn record(&mut self, id: EnvId) -> &mut Record {
+        debug_assert!(self.system.lives(id));
+        // SAFETY: the directory holds the address of a living environment's record, which nothing else refers to while the
+        // kernel runs: a reference lives no longer than this one to the kernel's state.
+        unsafe { arch::record_at(self.record_address(id)) }
+    }
+
+    /// The address of an environment's record.
+    pub fn record_address(&self, id: EnvId) -> u32 {
+        self.system.environments.entry(id.index()).record
+    }
+
     /// A miss of the software TLB in user mode: whether a guaranteed mapping mended it.
-    pub fn software_tlb_miss(&mut self, record: &mut Record) -> bool {
+    pub fn software_tlb_miss(&mut self, id: EnvId) -> bool {
         let address = cp0::bad_vaddr();
-        if let Some(page) = record.mappings.page(address) {
-            let entry_lo = EntryLo::page(page.frame, page.writable);
-            let tag = (record.stlb ^ (address >> 12 << 2 & STLB_INDEX_MASK)) as *mut u32;
-            // SAFETY: `stlb` is the table's address, exclusive-or'ed with bits of the mask: so is `tag`. The mapping is one that
-            // the environment was given, and it was missed: the TLB does not hold it.
-            unsafe { cp0::tlb_enter(tag, entry_lo) };
+        if let Some(page) = self.record(id).mappings.page(address).filter(|&page| self.holds(page)) {
+            self.map(id, address, EntryLo::page(page.frame, page.writable));
+            self.system.statistics.guaranteed = self.system.statistics.guaranteed.wrapping_add(1);
             return true;
         }
         // Its handler, if that is what could not be fetched, would miss again and again, each time before the first
         // instruction at which it could be interrupted.
         let epc = cp0::epc();
-        if address == epc && record.handlers[Code::TlbLoad as usize] == epc {
-            self.destroy(record, format_args!("its handler for {} is unmapped", Code::TlbLoad.text()), epc);
+        if address == epc && self.record(id).handlers[Code::TlbLoad as usize] == epc {
+            self.destroy(id, format_args!("its handler for {} is unmapped", Code::TlbLoad.text()), epc);
         }
         false
     }
 
+    /// Whether a guaranteed mapping of this page still holds: whether the frame has the owner that it had.
+    pub fn holds(&self, page: Page) -> bool {
+        self.has_owner(page.frame >> PAGE_SHIFT, page.owner)
+    }
+
+    /// Whether `owner` is the frame's, and lives.
+    pub fn has_owner(&self, frame: u32, owner: u32) -> bool {
+        self.system.frames.owner(frame) == owner && (owner == PUBLIC || self.system.lives(EnvId(owner)))
+    }
+
+    /// Enters a page that the environment may use into its current addressing context.
+    pub fn map(&mut self, id: EnvId, address: u32, entry_lo: EntryLo) {
+        let context = self.context(id);
+        self.system.bind(entry_lo.frame(), context.slot(address));
+        // SAFETY: the caller's checks; and the frame's entry has just been told.
+        unsafe { context.enter(address, entry_lo) }
+    }
+
     /// An exception that the program does not handle.
-    pub fn no_handler(&mut self, record: &mut Record) -> ! {
+    pub fn no_handler(&mut self, id: EnvId) -> ! {
         match Code::handled(cp0::cause().code()) {
             Some(code) if code.has_address() => {
                 let address = cp0::bad_vaddr();
-                self.destroy(record, format_args!("{}, address={address:#010x}, unhandled", code.text()), cp0::epc())
+                self.destroy(id, format_args!("{}, address={address:#010x}, unhandled", code.text()), cp0::epc())
             }
-            Some(code) => self.destroy(record, format_args!("{}, unhandled", code.text()), cp0::epc()),
-            None => self.destroy(record, format_args!("an exception that no program handles"), cp0::epc()),
+            Some(code) => self.destroy(id, format_args!("{}, unhandled", code.text()), cp0::epc()),
+            None => self.destroy(id, format_args!("an exception that no program handles"), cp0::epc()),
         }
     }
 
     /// An interrupt: goes on with the interrupted program, as `frame` then says, or with another.
-    pub fn interrupt(&mut self, record: &mut Record, frame: &mut Frame) {
+    pub fn interrupt(&mut self, id: EnvId, frame: &mut Frame) {
+        let record = self.record(id);
         // Interrupted where it must not be caught half way, the program begins that anew.
         let resuming = contains(record.resume, frame.epc);
         if resuming {
@@ -84,11 +119,12 @@ impl Kernel {
         }
         self.machine.console_interrupt(&mut self.console);
         if self.machine.clock_interrupt() {
-            self.ticks = (self.ticks + 1) & 0x7fff_ffff;
-            match self.slices.tick(EnvId(record.id).index()) {
+            self.count_tick();
+            match self.system.slices.tick(id, arch::is_lent()) {
                 // Its context is in memory already.
                 Tick::End if resuming => self.next_slice(),
                 Tick::End => {
+                    let record = self.record(id);
                     record.save_page().a0[END_OF_SLICE_SLOT] = frame.a[0];
                     frame.a[0] = frame.epc;
                     frame.epc = record.end_of_slice;
@@ -97,49 +133,113 @@ impl Kernel {
                 Tick::Overrun => {
                     let reason =
                         format_args!("kept the processor for {EXCESS_MAX} time slices past the end of its own");
-                    self.destroy(record, reason, frame.epc);
+                    self.destroy(id, reason, frame.epc);
                 }
             }
         }
     }
 
-    /// Runs the next slice. If no environment is left, the run is over.
+    fn count_tick(&mut self) {
+        *self.public.ticks = (*self.public.ticks + 1) & 0x7fff_ffff;
+    }
+
+    /// Runs the next slice, as soon as somebody has work. If nobody owns a slice, the run is over.
     pub fn next_slice(&mut self) -> ! {
-        let next = self.slices.advance();
-        let Some(environment) = self.environments.iter().find(|environment| Some(environment.index) == next) else {
-            self.finish()
-        };
-        // SAFETY: a record in the table is an environment's that lives, and nothing else refers to it: it is not running.
-        let record = unsafe { &mut *environment.record.cast_mut() };
+        loop {
+            match self.system.next(*self.public.ticks) {
+                Next::Run(id) => self.run(id),
+                Next::Idle => self.idle(),
+                Next::Nobody => self.finish(),
+            }
+        }
+    }
+
+    /// Runs the slice of an environment.
+    fn run(&mut self, id: EnvId) -> ! {
+        arch::set_lent(false);
+        *self.public.position = self.system.slices.position();
+        *self.public.statistics = self.system.statistics;
+        if self.fpu_user != id && arch::fpu::is_on(self.record(id).status) {
+            arch::fpu::clear();
+            self.fpu_user = id;
+        }
+        let pc = self.start(id);
+        self.install(id);
+        // SAFETY: the record is a living environment's, and its entries were checked when they were set.
+        unsafe { arch::enter::enter(self.record(id), pc) }
+    }
+
+    /// Where an environment's slice begins; from now on at its start-of-slice entry.
+    pub fn start(&mut self, id: EnvId) -> u32 {
+        let record = self.record(id);
         let pc = core::mem::replace(&mut record.next_entry, record.start_of_slice);
-        enter_environment(record, pc)
+        self.system.begin(id);
+        pc
+    }
+
+    /// Makes the addressing context and Status of an environment those of the processor.
+    pub fn install(&mut self, id: EnvId) {
+        let context = Context::new(self.system.context(&mut Translation, id));
+        let record = self.record(id);
+        record.entry_hi = context.entry_hi;
+        record.stlb = context.stlb;
+        arch::install(record);
+    }
+
+    /// Waits for a tick while nobody has work. There is no instruction to wait by on an R3000, so this polls.
+    ///
+    /// Not inlined: the model tells a poll from the rest of the kernel by its address.
+    #[inline(never)]
+    fn idle(&mut self) {
+        self.system.statistics.idle = self.system.statistics.idle.wrapping_add(1);
+        loop {
+            self.machine.console_interrupt(&mut self.console);
+            if self.machine.clock_interrupt() {
+                return self.count_tick();
+            }
+            if self.console.is_empty() && !self.system.environments.anybody_waits_for_the_clock() {
+                self.report(format_args!("every environment waits for another"));
+                self.failed += 1;
+                self.finish();
+            }
+        }
     }
 
     /// Ends an environment that can't go on, with a report, and goes on with the next slice.
-    pub fn destroy(&mut self, record: &mut Record, reason: Arguments, pc: u32) -> ! {
-        let name = record.name;
+    pub fn destroy(&mut self, id: EnvId, reason: Arguments, pc: u32) -> ! {
+        let name = self.record(id).name;
         self.report(format_args!("{}: destroyed: {reason}, {PC}{pc:08x}", text(&name)));
-        self.end(record, false)
-    }
-
-    /// Ends an environment, takes back what it had, and goes on with the next slice.
-    pub fn end(&mut self, record: &mut Record, well: bool) -> ! {
-        let index = EnvId(record.id).index();
-        self.slices.release(index);
-        self.environments.retain(|environment| environment.index != index);
-        record.handlers = [crate::arch::no_handler_address(); CODES];
-        self.ended += 1;
-        if !well {
-            self.failed += 1;
-        }
+        self.end(id, false);
         self.next_slice()
     }
 
-    /// Every program has ended: says how the run went and stops the machine.
+    /// Ends an environment and takes back what it had.
+    pub fn end(&mut self, id: EnvId, well: bool) {
+        self.system.env_destroy(id);
+        if !well {
+            self.failed += 1;
+        }
+    }
+
+    /// Nobody owns a slice any more: checks the tables, says how the run went and stops the machine.
     fn finish(&mut self) -> ! {
-        let (ended, failed) = (self.ended, self.failed);
+        if let Err(violation) = self.audit() {
+            self.report(format_args!("audit: {violation}"));
+            self.failed += 1;
+        }
+        let left = self.system.environments.alive();
+        if left != 0 {
+            self.report(format_args!("{left} environments without a slice are left"));
+        }
+        let ended = self.system.statistics.ended + self.refused;
+        let failed = self.failed + self.refused;
         self.report(format_args!("{ended} programs ended, {failed} badly"));
-        self.machine.halt(&mut self.console, self.failed == 0 && self.ended > 0)
+        self.machine.halt(&mut self.console, failed == 0 && ended > 0)
+    }
+
+    /// Checks all invariants of ownership; see `aegis_core::audit`.
+    fn audit(&mut self) -> Result<(), aegis_core::audit::Violation> {
+        self.system.audit(bindings::all())
     }
 
     /// Says something on the console in the kernel's name.

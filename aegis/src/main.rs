@@ -22,3 +22,4 @@ mod console;
 mod kernel;
 mod machine;
 mod panic;
+mod primitive;

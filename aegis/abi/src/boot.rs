@@ -1,15 +1,15 @@
 //! What the loader hands to the kernel.
 //!
-//! The image that a machine boots is one ELF file: the loader, with the *boot archive* as its last segment. The segment begins
-//! with an [`ArchiveHeader`]; a cpio archive in the `newc` format follows. In it `aegis` is the kernel and `bin/NAME` a
-//! program, each an ELF file.
+//! The image that a machine boots is one ELF file: the loader, with the *boot archive* as its last segment. The segment
+//! begins with an [`ArchiveHeader`]; a cpio archive in the `newc` format follows. In it `aegis` is the kernel and
+//! `bin/NAME` a program, each an ELF file.
 //!
-//! The boot arguments are words separated by spaces, each the name of a program to start, in the order of their time slices.
-//! A comma may follow the name, and what follows the comma are the program's arguments, as in `counter,limit=8`. With no
-//! words every program of the archive is started.
+//! The boot arguments are words separated by spaces, each the name of a program to start, in the order of their time
+//! slices. A comma may follow the name, and what follows the comma are the program's arguments, as in
+//! `counter,limit=8`. With no words every program of the archive is started.
 //!
-//! The kernel is entered at its ELF entry point in kernel mode, interrupts off, caches coherent with memory, `$a0` holding the address
-//! (kseg0) of a [`BootInfo`] and `$a1` [`MAGIC`]. No other register is defined.
+//! The kernel is entered at its ELF entry point in kernel mode, interrupts off, caches coherent with memory, `$a0`
+//! holding the address (kseg0) of a [`BootInfo`] and `$a1` [`MAGIC`]. No other register is defined.
 
 use crate::program::ProgramHeader;
 

@@ -117,7 +117,9 @@ pub const END_OF_SLICE_SLOT: usize = 16;
 
 /// The save page: one writable page of every program, mapped at [`vm::SAVE_PAGE`](crate::vm::SAVE_PAGE).
 ///
-/// The kernel writes it by its physical address and so never misses the TLB on it. It reads nothing back.
+/// The kernel reaches it by its physical address and so never misses the TLB on it. It reads nothing back but
+/// [`SavePage::capability`], and only in calls that say so. Its frame is pinned: it can't be freed while the
+/// environment lives.
 #[repr(C)]
 pub struct SavePage {
     /// `$a0` when the exception of each code was taken, or in [`END_OF_SLICE_SLOT`] when the slice ended.
@@ -134,8 +136,10 @@ pub struct SavePage {
     pub name: [u8; crate::boot::NAME_BYTES],
     /// The program's arguments, separated by commas; zero bytes fill it up.
     pub arguments: [u8; crate::boot::ARGUMENT_BYTES],
+    /// The tag of a capability: of the caller's for a call that needs one, and that a call has made.
+    pub capability: crate::frame::Capability,
     /// Reserved, zero.
-    pub reserved: [u8; 96],
+    pub reserved: [u8; 88],
 }
 
 const _: () = assert!(size_of::<SavePage>() == crate::vm::PAGE_BYTES as usize);

@@ -1,11 +1,15 @@
 //! The interface of Aegis as types: all that kernel, libraries, loader and tools agree on.
 //!
-//! Numbers, layouts and errors are defined here and nowhere else; assembly gets them as constants. There is no logic, no
-//! unsafe code and no dependency. A layout that both sides of a boundary read is `repr(C)` and its size is asserted beside it.
+//! Numbers, layouts and errors are defined here and nowhere else; assembly gets them as constants. There is no logic,
+//! no unsafe code and no dependency. A layout that both sides of a boundary read is `repr(C)` and its size is asserted
+//! beside it.
 //!
 //! - [`call`]: the system calls and how they are made
 //! - [`Error`]: what a call can refuse with
 //! - [`exception`]: exception causes, upcalls, and the save page through which a program sees its own exceptions
+//! - [`env`]: names of environments, and the directory of those that live
+//! - [`frame`]: physical memory and capabilities
+//! - [`public`]: what every program can see of the kernel's tables
 //! - [`program`]: the header in every program, which tells the kernel where to enter it
 //! - [`slice`](mod@slice): the processor as a vector of time slices
 //! - [`vm`]: pages and the address map of a program
@@ -19,11 +23,13 @@
 pub mod boot;
 pub mod call;
 pub mod console;
-mod env;
+pub mod env;
 mod error;
 pub mod exception;
+pub mod frame;
 pub mod mark;
 pub mod program;
+pub mod public;
 pub mod slice;
 pub mod vm;
 
@@ -31,4 +37,4 @@ pub use env::EnvId;
 pub use error::Error;
 
 /// Version of this interface. A kernel or program built for another is refused by the loader.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

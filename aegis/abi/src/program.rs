@@ -46,8 +46,8 @@ pub struct ProgramHeader {
 /// The protected entry context (the paper's section 5.2): where an environment is entered by those that transfer
 /// control to it. 0 where it takes no transfers.
 ///
-/// Part of every environment, and checked like its other entries; this version of the interface has no call that
-/// transfers control.
+/// On entry every register is the caller's, but for `$k0` and `$k1`, which are undefined, and `$v1`, which is the
+/// caller's id; see [`call::TRANSFER`](crate::call::TRANSFER).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct ProtectedEntries {

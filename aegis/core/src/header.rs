@@ -3,7 +3,7 @@
 //! Every address at which the kernel will ever enter a program passes here once, so that none needs a look when it is
 //! used.
 
-use aegis_abi::program::{ProgramHeader, RETURN_SEQUENCE_BYTES, Range};
+use aegis_abi::program::{ProgramHeader, ProtectedEntries, RETURN_SEQUENCE_BYTES, Range};
 use aegis_abi::vm::USER_END;
 
 /// Whether the kernel may enter a program at `address`: in user space and word aligned.
@@ -53,10 +53,26 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The header in a copy of a program's memory.
+#[must_use]
+pub fn from_bytes(bytes: &[u8; size_of::<ProgramHeader>()]) -> ProgramHeader {
+    let (words, _) = bytes.as_chunks::<4>();
+    let mut words = words.iter().map(|&word| u32::from_le_bytes(word));
+    let mut next = || words.next().unwrap_or_default();
+    ProgramHeader {
+        abi_version: next(),
+        start_of_slice: next(),
+        end_of_slice: next(),
+        handlers: core::array::from_fn(|_| next()),
+        protected_entries: ProtectedEntries { synchronous: next(), asynchronous: next() },
+        return_sequences: Range { start: next(), end: next() },
+        resume: Range { start: next(), end: next() },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aegis_abi::program::ProtectedEntries;
 
     type Change = fn(&mut ProgramHeader);
 

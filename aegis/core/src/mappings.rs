@@ -4,12 +4,14 @@
 //! The paper's section 5.2: they make sure that the code and data with which a program handles its own exceptions are
 //! always there. They are also the only memory through which a program passes data to a call, so that the kernel needs
 //! no page table of the program's to check a pointer.
+//!
+//! A mapping holds for as long as its frames have the owner that they had when it was made. So freeing a frame need not
+//! find the mappings that name it; whoever uses one compares.
 
-use aegis_abi::boot::SEGMENTS;
-use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, USER_END};
+use aegis_abi::vm::{GUARANTEED, PAGE_BYTES, PAGE_SHIFT, USER_END};
 
-/// The most ranges of an environment: its segments and the save page.
-pub const RANGES: usize = SEGMENTS + 1;
+/// The most ranges of an environment.
+pub const RANGES: usize = GUARANTEED;
 
 /// A contiguous range of pages, mapped to a contiguous range of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,8 @@ pub struct Mapping {
     pub bytes: u32,
     /// Whether the program may write to it.
     pub writable: bool,
+    /// The owner word of the frames when the mapping was made.
+    pub owner: u32,
 }
 
 /// A page found in a mapping.
@@ -31,6 +35,8 @@ pub struct Page {
     pub frame: u32,
     /// Whether the program may write to it.
     pub writable: bool,
+    /// The owner word of the frames when the mapping was made.
+    pub owner: u32,
 }
 
 /// What is wrong with a mapping.
@@ -74,27 +80,37 @@ impl Mappings {
         self.0.push(mapping).map_err(|_| Refusal::Full)
     }
 
+    /// Takes away the one that begins at `virtual_start`, if there is one.
+    pub fn remove(&mut self, virtual_start: u32) -> Option<Mapping> {
+        let index = self.0.iter().position(|mapping| mapping.virtual_start == virtual_start)?;
+        Some(self.0.swap_remove(index))
+    }
+
     /// The page that `address` lies in. At most [`RANGES`] steps.
     #[must_use]
     pub fn page(&self, address: u32) -> Option<Page> {
         let mapping = self.0.iter().find(|mapping| address.wrapping_sub(mapping.virtual_start) < mapping.bytes)?;
         let offset = (address - mapping.virtual_start) >> PAGE_SHIFT << PAGE_SHIFT;
-        Some(Page { frame: mapping.physical_start + offset, writable: mapping.writable })
+        let Mapping { physical_start, writable, owner, .. } = *mapping;
+        Some(Page { frame: physical_start + offset, writable, owner })
     }
 
     /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are
-    /// mapped.
+    /// mapped, and `valid` holds for the frame number of each page and its owner at the time of mapping.
     ///
     /// The pieces are pages or parts of pages: as many as the range touches.
     #[must_use]
-    pub fn readable(&self, address: u32, bytes: u32) -> Option<Pieces<'_>> {
-        let mut pieces = Pieces { mappings: self, address, bytes };
+    pub fn readable(&self, address: u32, bytes: u32, valid: impl Fn(u32, u32) -> bool) -> Option<Pieces<'_>> {
         address.checked_add(bytes)?;
-        let mapped: u32 = pieces.clone().map(|piece| piece.bytes).sum();
-        if mapped != bytes {
-            return None;
+        let pieces = Pieces { mappings: self, address, bytes };
+        let mut rest = pieces.clone();
+        while rest.bytes != 0 {
+            let page = self.page(rest.address)?;
+            if !valid(page.frame >> PAGE_SHIFT, page.owner) {
+                return None;
+            }
+            rest.next();
         }
-        pieces.bytes = bytes;
         Some(pieces)
     }
 }
@@ -143,7 +159,7 @@ mod tests {
     const P: u32 = PAGE_BYTES;
 
     fn mapping(page: u32, frame: u32, pages: u32, writable: bool) -> Mapping {
-        Mapping { virtual_start: page * P, physical_start: frame * P, bytes: pages * P, writable }
+        Mapping { virtual_start: page * P, physical_start: frame * P, bytes: pages * P, writable, owner: frame + 7 }
     }
 
     #[test]
@@ -167,17 +183,54 @@ mod tests {
     }
 
     #[test]
+    fn what_is_removed_is_gone_and_makes_room() {
+        let mut mappings = Mappings::new();
+        for page in 0..RANGES as u32 {
+            mappings.insert(mapping(2 * page, 9, 1, true)).unwrap();
+        }
+        assert_eq!(mappings.remove(P), None);
+        assert_eq!(mappings.remove(4 * P + 4), None);
+        assert_eq!(mappings.remove(4 * P), Some(mapping(4, 9, 1, true)));
+        assert_eq!(mappings.remove(4 * P), None);
+        assert_eq!(mappings.page(4 * P), None);
+        assert_eq!(mappings.insert(mapping(3, 2, 4, false)), Err(Refusal::Overlap));
+        mappings.insert(mapping(100, 2, 3, false)).unwrap();
+        assert_eq!(mappings.page(102 * P), Some(Page { frame: 4 * P, writable: false, owner: 9 }));
+        for page in (0..RANGES as u32).filter(|&page| page != 2) {
+            assert!(mappings.page(2 * page * P).is_some());
+        }
+    }
+
+    #[test]
+    fn every_page_that_is_read_is_still_its_owners() {
+        let mut mappings = Mappings::new();
+        mappings.insert(Mapping { owner: 0x1000, ..mapping(16, 5, 2, true) }).unwrap();
+        mappings.insert(Mapping { owner: 0x2000, ..mapping(18, 30, 1, true) }).unwrap();
+        let owners = |frame| if frame < 30 { 0x1000 } else { 0x2000 };
+        let now = |lost: u32| move |frame, owner| frame != lost && owner == owners(frame);
+        let readable = |start, bytes, lost| mappings.readable(start, bytes, now(lost)).is_some();
+        assert!(readable(16 * P, 3 * P, 0));
+        for lost in [5, 6, 30] {
+            assert!(!readable(16 * P, 3 * P, lost));
+        }
+        assert!(readable(16 * P + 1, 2 * P - 1, 30) && !readable(16 * P + 1, 2 * P, 30));
+        assert!(readable(17 * P, 2 * P, 5) && !readable(17 * P - 1, 2 * P, 5));
+        assert!(readable(16 * P, 0, 5));
+    }
+
+    #[test]
     fn a_pointer_that_wraps_or_leaves_is_refused() {
         let mut mappings = Mappings::new();
         mappings.insert(mapping(0x7ffff, 5, 1, true)).unwrap();
         mappings.insert(mapping(1, 7, 1, true)).unwrap();
-        assert!(mappings.readable(0x7fff_ffff, 1).is_some());
-        assert!(mappings.readable(0x7fff_ffff, 2).is_none());
-        assert!(mappings.readable(0xffff_ffff, 2).is_none());
-        assert!(mappings.readable(0x1000, u32::MAX).is_none());
-        assert!(mappings.readable(0x0fff, 2).is_none());
-        assert!(mappings.readable(0x8000_0000, 4).is_none());
-        assert!(mappings.readable(0x1fff, 2).is_none());
+        let readable = |address, bytes| mappings.readable(address, bytes, |_, _| true);
+        assert!(readable(0x7fff_ffff, 1).is_some());
+        assert!(readable(0x7fff_ffff, 2).is_none());
+        assert!(readable(0xffff_ffff, 2).is_none());
+        assert!(readable(0x1000, u32::MAX).is_none());
+        assert!(readable(0x0fff, 2).is_none());
+        assert!(readable(0x8000_0000, 4).is_none());
+        assert!(readable(0x1fff, 2).is_none());
     }
 
     fn arbitrary() -> impl Strategy<Value = Mapping> {
@@ -194,7 +247,8 @@ mod tests {
             let mut mappings = Mappings::new();
             let mut model = BTreeMap::new();
             for new in inserts {
-                let pages: Vec<_> = (0..new.bytes / P).map(|n| (new.virtual_start / P + n, new.physical_start / P + n)).collect();
+                let (page, frame) = (new.virtual_start / P, new.physical_start / P);
+                let pages: Vec<_> = (0..new.bytes / P).map(|n| (page + n, frame + n)).collect();
                 let taken = pages.iter().any(|(page, _)| model.contains_key(page));
                 match mappings.insert(new) {
                     Ok(()) => {
@@ -210,7 +264,7 @@ mod tests {
                 let expected: Option<Vec<u32>> = (address..address + bytes)
                     .map(|a| model.get(&(a / P)).map(|(frame, _)| frame * P + a % P))
                     .collect();
-                let found: Option<Vec<u32>> = mappings.readable(address, bytes)
+                let found: Option<Vec<u32>> = mappings.readable(address, bytes, |_, _| true)
                     .map(|pieces| pieces.flat_map(|piece| piece.physical..piece.physical + piece.bytes).collect());
                 prop_assert_eq!(found, expected);
                 let page = mappings.page(address).map(|page| (page.frame / P, page.writable));

@@ -1,254 +1,456 @@
 //! The slice vector: who owns which time slice, whose turn it is, and what overrunning one costs.
 //!
-//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by its owner; each tick that passes
-//! before it does counts as excess time, is paid for with one of the owner's later slices, and too many are the owner's
-//! end.
+//! The paper's sections 5.1.1 and 5.2: a slice that has ended must be given back by whoever runs; each tick that passes
+//! before that counts as excess time, is paid for with one of its later slices, and too many are its end. A slice can
+//! be lent: its runner is then another than its owner, until the owner takes it back or the runner dies.
 
 use aegis_abi::exception::EXCESS_MAX;
-use aegis_abi::slice::COUNT;
+use aegis_abi::slice::{COUNT, Slice};
+use aegis_abi::{EnvId, Error};
 
-/// The index of an environment in the kernel's table.
-pub type Owner = u8;
-
-const OWNERS: usize = 256;
+/// Whose a slice is that nobody owns.
+const NOBODY: Slice = Slice { owner: 0, runner: 0 };
 
 /// What a tick of the clock means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tick {
-    /// The slice has ended: its owner is asked to give the processor back.
+    /// The slice has ended: who runs is asked to give the processor back.
     End,
-    /// Its owner has still not done so, and will pay with a later slice.
+    /// It has still not done so, and will pay with a later slice.
     Excess,
-    /// Its owner has had its last warning.
+    /// It has had its last warning.
     Overrun,
 }
 
+/// Who gets the next slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// This environment.
+    Run(EnvId),
+    /// No runner of a slice is ready.
+    Idle,
+    /// No slice has an owner.
+    Nobody,
+}
+
 /// The vector, and where in it the machine is.
-#[derive(Clone, Debug)]
-pub struct Slices {
-    owners: [Option<Owner>; COUNT],
-    /// Later slices that each owner has already used up.
-    excess: [u8; OWNERS],
+pub struct Slices<'a> {
+    vector: &'a mut [Slice; COUNT],
+    /// Later slices that the environment at each index has already used up.
+    excess: [u8; EnvId::COUNT],
     position: usize,
-    /// Whether the owner of this slice has been asked to give it back.
+    /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running.
+    lender: u32,
+    /// Whether who runs has been asked to give the processor back.
     ending: bool,
+    total_excess: u32,
+    forfeited: u32,
 }
 
-impl Default for Slices {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Slices {
+impl<'a> Slices<'a> {
     /// A vector that nobody owns anything of. The first slice to run is the one at position 0.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { owners: [None; COUNT], excess: [0; OWNERS], position: COUNT - 1, ending: false }
-    }
-
-    /// Gives the slice at `position` to `owner`. False, and nothing done, if there is no such slice or it has an owner.
-    #[must_use]
-    pub fn allocate(&mut self, position: usize, owner: Owner) -> bool {
-        match self.owners.get_mut(position) {
-            Some(free @ None) => {
-                *free = Some(owner);
-                true
-            }
-            _ => false,
+    pub fn new(vector: &'a mut [Slice; COUNT]) -> Self {
+        *vector = [NOBODY; COUNT];
+        Self {
+            vector,
+            excess: [0; EnvId::COUNT],
+            position: COUNT - 1,
+            lender: 0,
+            ending: false,
+            total_excess: 0,
+            forfeited: 0,
         }
     }
 
-    /// Frees all that `owner` owns, and forgets what it owes.
-    pub fn release(&mut self, owner: Owner) {
-        for slice in &mut self.owners {
-            if *slice == Some(owner) {
-                *slice = None;
+    /// Makes the slice at `position` `owner`'s.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such position, [`Error::Busy`] if it has an owner.
+    pub fn allocate(&mut self, position: u32, owner: EnvId) -> Result<(), Error> {
+        let slice = self.vector.get_mut(position as usize).ok_or(Error::BadArgument)?;
+        if *slice != NOBODY {
+            return Err(Error::Busy);
+        }
+        *slice = Slice { owner: owner.0, runner: owner.0 };
+        Ok(())
+    }
+
+    /// Frees a slice of `caller`'s, lent or not.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such position, [`Error::Denied`] if `caller` does not own it.
+    pub fn free(&mut self, position: u32, caller: EnvId) -> Result<(), Error> {
+        *self.owned_by(position, caller)? = NOBODY;
+        Ok(())
+    }
+
+    /// Makes `to`, which lives, the owner and the runner of a slice of `caller`'s.
+    ///
+    /// # Errors
+    /// As for [`Slices::free`].
+    pub fn give(&mut self, position: u32, caller: EnvId, to: EnvId) -> Result<(), Error> {
+        *self.owned_by(position, caller)? = Slice { owner: to.0, runner: to.0 };
+        Ok(())
+    }
+
+    /// Takes a slice of `caller`'s back from whom it is lent to, from its next instance on.
+    ///
+    /// # Errors
+    /// As for [`Slices::free`].
+    pub fn reclaim(&mut self, position: u32, caller: EnvId) -> Result<(), Error> {
+        self.owned_by(position, caller)?.runner = caller.0;
+        Ok(())
+    }
+
+    /// An environment has died: its slices are free, what was lent to it goes back to the owner, and what it owes is
+    /// forgotten.
+    pub fn release(&mut self, dead: EnvId) {
+        for slice in self.vector.iter_mut() {
+            if slice.owner == dead.0 {
+                *slice = NOBODY;
+            } else if slice.runner == dead.0 {
+                slice.runner = slice.owner;
             }
         }
-        self.excess[usize::from(owner)] = 0;
+        self.excess[usize::from(dead.index())] = 0;
     }
 
-    /// Who owns each slice.
+    /// The clock has ticked while `running`, which lives, had the processor.
+    ///
+    /// The first tick of a slice lends it, and all its later instances, to `running` (the paper's synchronous control
+    /// transfer), unless `lent_rest`: then only what was left of it had been lent. A slice that has another owner by
+    /// now than when it began is not lent, for those who ran in it did so in the former owner's name.
+    ///
+    /// Excess time is charged to who runs.
     #[must_use]
-    pub fn owners(&self) -> &[Option<Owner>; COUNT] {
-        &self.owners
-    }
-
-    /// Slices that `owner` has yet to forfeit.
-    #[must_use]
-    pub fn excess(&self, owner: Owner) -> u32 {
-        u32::from(self.excess[usize::from(owner)])
-    }
-
-    /// The clock has ticked while `running` had the processor.
-    #[must_use]
-    pub fn tick(&mut self, running: Owner) -> Tick {
+    pub fn tick(&mut self, running: EnvId, lent_rest: bool) -> Tick {
         if !self.ending {
             self.ending = true;
+            let slice = &mut self.vector[self.position];
+            if !lent_rest && slice.owner != 0 && slice.owner == self.lender {
+                slice.runner = running.0;
+            }
             return Tick::End;
         }
-        let excess = &mut self.excess[usize::from(running)];
+        let excess = &mut self.excess[usize::from(running.index())];
         if u32::from(*excess) >= EXCESS_MAX {
             return Tick::Overrun;
         }
         *excess += 1;
+        self.total_excess = self.total_excess.wrapping_add(1);
         Tick::Excess
     }
 
-    /// Goes on to the next slice that somebody owns and need not forfeit, and says who. `None` if nobody owns a slice.
+    /// Goes on to the next slice whose runner is `ready` and owes nothing. A ready runner that owes excess time pays
+    /// with its slice; one that is not ready would not have used it and so does not pay.
     ///
-    /// Bounded: an owner forfeits at most [`EXCESS_MAX`] slices in a row, so the vector is walked at most that often
-    /// and once more.
-    pub fn advance(&mut self) -> Option<Owner> {
+    /// Bounded: a runner owes at most [`EXCESS_MAX`], so the vector is walked at most that often and once more.
+    pub fn advance(&mut self, mut ready: impl FnMut(EnvId) -> bool) -> Next {
         self.ending = false;
-        for _ in 0..(EXCESS_MAX as usize + 1) * COUNT {
-            self.position = (self.position + 1) % COUNT;
-            let Some(owner) = self.owners[self.position] else { continue };
-            match &mut self.excess[usize::from(owner)] {
-                0 => return Some(owner),
-                owed => *owed -= 1,
+        self.lender = 0;
+        for _ in 0..=EXCESS_MAX {
+            let (mut owned, mut paid) = (false, false);
+            for _ in 0..COUNT {
+                self.position = (self.position + 1) % COUNT;
+                let Slice { owner, runner } = self.vector[self.position];
+                owned |= owner != 0;
+                if owner == 0 || !ready(EnvId(runner)) {
+                    continue;
+                }
+                let excess = &mut self.excess[usize::from(EnvId(runner).index())];
+                if *excess == 0 {
+                    self.lender = owner;
+                    return Next::Run(EnvId(runner));
+                }
+                *excess -= 1;
+                paid = true;
+                self.forfeited = self.forfeited.wrapping_add(1);
+            }
+            if !owned {
+                return Next::Nobody;
+            }
+            if !paid {
+                break;
             }
         }
-        None
+        Next::Idle
+    }
+
+    /// The position that is running, or was the last to.
+    #[must_use]
+    pub fn position(&self) -> u32 {
+        self.position as u32
+    }
+
+    /// The vector.
+    #[must_use]
+    pub fn vector(&self) -> &[Slice; COUNT] {
+        self.vector
+    }
+
+    /// How many slices an environment owns.
+    #[must_use]
+    pub fn owned(&self, id: EnvId) -> u32 {
+        self.vector.iter().filter(|slice| slice.owner == id.0).count() as u32
+    }
+
+    /// Slices that the environment at an index has yet to forfeit.
+    #[must_use]
+    pub fn excess(&self, index: u8) -> u32 {
+        u32::from(self.excess[usize::from(index)])
+    }
+
+    /// Ticks since the start that found an environment past the end of its slice.
+    #[must_use]
+    pub fn total_excess(&self) -> u32 {
+        self.total_excess
+    }
+
+    /// Slices since the start that were forfeited for it.
+    #[must_use]
+    pub fn forfeited(&self) -> u32 {
+        self.forfeited
+    }
+
+    fn owned_by(&mut self, position: u32, caller: EnvId) -> Result<&mut Slice, Error> {
+        let slice = self.vector.get_mut(position as usize).ok_or(Error::BadArgument)?;
+        if slice.owner == caller.0 { Ok(slice) } else { Err(Error::Denied) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     extern crate std;
     use std::vec::Vec;
 
-    fn shared(owners: &[(usize, Owner)]) -> Slices {
-        let mut slices = Slices::new();
+    const A: EnvId = EnvId::new(1, 1);
+    const B: EnvId = EnvId::new(2, 1);
+    const C: EnvId = EnvId::new(3, 5);
+    const LAST: u32 = COUNT as u32 - 1;
+
+    fn shared<'a>(vector: &'a mut [Slice; COUNT], owners: &[(u32, EnvId)]) -> Slices<'a> {
+        let mut slices = Slices::new(vector);
         for &(position, owner) in owners {
-            assert!(slices.allocate(position, owner));
+            slices.allocate(position, owner).unwrap();
         }
         slices
     }
 
+    fn advance(slices: &mut Slices) -> Next {
+        slices.advance(|_| true)
+    }
+
+    fn order(slices: &mut Slices, turns: usize) -> Vec<EnvId> {
+        let turn = |_| match advance(slices) {
+            Next::Run(id) => id,
+            other => panic!("{other:?}"),
+        };
+        (0..turns).map(turn).collect()
+    }
+
     #[test]
     fn runs_in_order_of_position_and_passes_over_free_slices() {
-        let mut slices = shared(&[(0, 1), (2, 2), (63, 3)]);
-        let order: Vec<_> = (0..6).map(|_| slices.advance()).collect();
-        assert_eq!(order, [1, 2, 3, 1, 2, 3].map(Some));
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (2, B), (LAST, C)]);
+        assert_eq!(order(&mut slices, 6), [A, B, C, A, B, C]);
+        assert_eq!(slices.position(), LAST);
     }
 
     #[test]
-    fn refuses_what_is_taken_or_not_there() {
-        let mut slices = shared(&[(0, 1)]);
-        assert!(!slices.allocate(0, 2));
-        assert!(!slices.allocate(COUNT, 2));
-        assert_eq!(slices.owners()[0], Some(1));
+    fn passes_over_runners_that_are_not_ready() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (2, B), (3, C)]);
+        assert_eq!(slices.advance(|id| id == C), Next::Run(C));
+        assert_eq!(slices.advance(|id| id == C), Next::Run(C));
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.position(), 3);
+        assert_eq!(slices.advance(|id| id != C), Next::Run(A));
     }
 
     #[test]
-    fn nobody_left() {
-        let mut slices = shared(&[(5, 1)]);
-        slices.release(1);
-        assert_eq!(slices.advance(), None);
+    fn nobody_owns_one() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(5, A), (6, A)]);
+        assert_eq!(slices.owned(A), 2);
+        slices.free(5, A).unwrap();
+        slices.release(A);
+        assert_eq!(slices.owned(A), 0);
+        assert_eq!(advance(&mut slices), Next::Nobody);
+    }
+
+    #[test]
+    fn refuses_what_is_not_there_or_anothers() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        let before = *slices.vector();
+        for position in [LAST + 1, u32::MAX] {
+            assert_eq!(slices.allocate(position, A), Err(Error::BadArgument));
+            assert_eq!(slices.free(position, A), Err(Error::BadArgument));
+            assert_eq!(slices.give(position, A, B), Err(Error::BadArgument));
+            assert_eq!(slices.reclaim(position, A), Err(Error::BadArgument));
+        }
+        for position in [0, 1] {
+            assert_eq!(slices.allocate(position, A), Err(Error::Busy));
+        }
+        for position in [1, 2] {
+            assert_eq!(slices.free(position, A), Err(Error::Denied));
+            assert_eq!(slices.give(position, A, C), Err(Error::Denied));
+            assert_eq!(slices.reclaim(position, A), Err(Error::Denied));
+        }
+        assert_eq!(*slices.vector(), before);
+    }
+
+    #[test]
+    fn who_runs_at_the_tick_has_the_slice_from_then_on() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(C, false), Tick::End);
+        assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: C.0 });
+        assert_eq!(order(&mut slices, 4), [B, C, B, C]);
+        // The borrower is no owner.
+        assert_eq!(slices.free(0, C), Err(Error::Denied));
+        assert_eq!(slices.give(0, C, B), Err(Error::Denied));
+        // It answers: the owner runs at the tick.
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+    }
+
+    #[test]
+    fn the_rest_of_a_slice_is_lent_once() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(C, true), Tick::End);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+        // Nor does a later tick of the same slice lend it.
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(slices.tick(B, false), Tick::Excess);
+        assert_eq!(slices.vector()[0], Slice { owner: A.0, runner: A.0 });
+    }
+
+    #[test]
+    fn a_lender_takes_back_what_it_lent() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(slices.reclaim(0, B), Err(Error::Denied));
+        assert_eq!(slices.reclaim(0, A), Ok(()));
+        assert_eq!(order(&mut slices, 2), [A, A]);
+    }
+
+    #[test]
+    fn what_is_lent_goes_with_its_owner_and_survives_its_runner() {
+        fn lent(vector: &mut [Slice; COUNT]) -> Slices<'_> {
+            let mut slices = shared(vector, &[(0, A), (1, B)]);
+            assert_eq!(order(&mut slices, 1), [A]);
+            assert_eq!(slices.tick(C, false), Tick::End);
+            slices
+        }
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = lent(&mut vector);
+        slices.release(C);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+        let mut slices = lent(&mut vector);
+        slices.release(A);
+        assert_eq!(order(&mut slices, 2), [B, B]);
+        let mut slices = lent(&mut vector);
+        slices.free(0, A).unwrap();
+        assert_eq!(order(&mut slices, 2), [B, B]);
+        let mut slices = lent(&mut vector);
+        slices.give(0, A, B).unwrap();
+        assert_eq!(order(&mut slices, 2), [B, B]);
+    }
+
+    /// Those that run in it do so in the name of the former owner.
+    #[test]
+    fn a_running_slice_that_gets_another_owner_is_not_lent() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        slices.give(0, A, B).unwrap();
+        assert_eq!(slices.tick(A, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [B]);
+        slices.free(0, B).unwrap();
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(slices.vector()[0], NOBODY);
+        slices.allocate(0, C).unwrap();
+        assert_eq!(order(&mut slices, 1), [C]);
+        slices.release(C);
+        slices.allocate(0, A).unwrap();
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [A]);
+        // Nor is one lent while nobody runs.
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.tick(B, false), Tick::End);
+        assert_eq!(order(&mut slices, 1), [A]);
     }
 
     #[test]
     fn each_excess_tick_costs_a_slice() {
-        let mut slices = shared(&[(0, 1), (1, 2)]);
-        assert_eq!(slices.advance(), Some(1));
-        assert_eq!(slices.tick(1), Tick::End);
-        assert_eq!(slices.tick(1), Tick::Excess);
-        assert_eq!(slices.tick(1), Tick::Excess);
-        let order: Vec<_> = (0..6).map(|_| slices.advance().unwrap()).collect();
-        assert_eq!(order, [2, 2, 2, 1, 2, 1]);
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(A, false), slices.tick(A, false)], [Tick::End, Tick::Excess]);
+        assert_eq!(slices.tick(A, false), Tick::Excess);
+        assert_eq!(order(&mut slices, 6), [B, B, B, A, B, A]);
+        assert_eq!((slices.total_excess(), slices.forfeited()), (2, 2));
     }
 
     #[test]
-    fn too_many_are_the_end() {
-        let mut slices = shared(&[(0, 1)]);
-        slices.advance();
-        assert_eq!(slices.tick(1), Tick::End);
+    fn excess_is_charged_to_who_runs_and_paid_with_what_it_runs_in() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(C, false), slices.tick(C, false)], [Tick::End, Tick::Excess]);
+        assert_eq!([A, B, C].map(|id| slices.excess(id.index())), [0, 0, 1]);
+        // C owns nothing, so it pays with the slice that it was lent.
+        assert_eq!(order(&mut slices, 4), [B, B, C, B]);
+    }
+
+    #[test]
+    fn who_waits_does_not_pay() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!([slices.tick(A, false), slices.tick(A, false)], [Tick::End, Tick::Excess]);
+        assert_eq!(slices.advance(|id| id == B), Next::Run(B));
+        assert_eq!(slices.advance(|id| id == B), Next::Run(B));
+        assert_eq!(slices.advance(|_| false), Next::Idle);
+        assert_eq!(slices.excess(A.index()), 1);
+        assert_eq!(order(&mut slices, 2), [B, A]);
+    }
+
+    #[test]
+    fn too_many_are_the_end_and_the_next_life_owes_nothing() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A)]);
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!(slices.tick(A, false), Tick::End);
         for _ in 0..EXCESS_MAX {
-            assert_eq!(slices.tick(1), Tick::Excess);
+            assert_eq!(slices.tick(A, false), Tick::Excess);
         }
-        assert_eq!(slices.tick(1), Tick::Overrun);
+        assert_eq!(slices.tick(A, false), Tick::Overrun);
+        assert_eq!(slices.excess(A.index()), EXCESS_MAX);
+        slices.release(A);
+        assert_eq!(slices.excess(A.index()), 0);
     }
 
     #[test]
-    fn an_owner_of_all_pays_at_once() {
-        let mut slices = shared(&[(0, 1)]);
-        slices.advance();
-        for _ in 0..=EXCESS_MAX {
-            let _ = slices.tick(1);
-        }
-        assert_eq!(slices.excess(1), EXCESS_MAX);
-        assert_eq!(slices.advance(), Some(1));
-        assert_eq!(slices.excess(1), 0);
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Allocate(usize, Owner),
-        Release(Owner),
-        Tick,
-        Advance,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..COUNT + 2, 0..6u8).prop_map(|(position, owner)| Step::Allocate(position, owner)),
-            (0..6u8).prop_map(Step::Release),
-            Just(Step::Tick),
-            Just(Step::Advance),
-        ]
-    }
-
-    proptest! {
-        /// Against the plainest model: a list of positions walked one by one, with a debt for each owner.
-        #[test]
-        fn as_the_model(steps in prop::collection::vec(step(), 1..200)) {
-            let mut slices = Slices::new();
-            let mut owners = [None; COUNT];
-            let mut debt = [0u32; OWNERS];
-            let (mut at, mut running, mut asked) = (COUNT - 1, 0, false);
-            for step in steps {
-                match step {
-                    Step::Allocate(position, owner) => {
-                        let free = position < COUNT && owners[position].is_none();
-                        prop_assert_eq!(slices.allocate(position, owner), free);
-                        if free { owners[position] = Some(owner) }
-                    }
-                    Step::Release(owner) => {
-                        slices.release(owner);
-                        for slice in &mut owners { if *slice == Some(owner) { *slice = None } }
-                        debt[usize::from(owner)] = 0;
-                    }
-                    Step::Tick => {
-                        let expected = match (asked, debt[usize::from(running)]) {
-                            (false, _) => Tick::End,
-                            (true, EXCESS_MAX) => Tick::Overrun,
-                            (true, _) => { debt[usize::from(running)] += 1; Tick::Excess }
-                        };
-                        asked = true;
-                        prop_assert_eq!(slices.tick(running), expected);
-                    }
-                    Step::Advance => {
-                        asked = false;
-                        let expected = if owners.iter().all(Option::is_none) { None } else {
-                            loop {
-                                at = (at + 1) % COUNT;
-                                match owners[at] {
-                                    Some(owner) if debt[usize::from(owner)] == 0 => break Some(owner),
-                                    Some(owner) => debt[usize::from(owner)] -= 1,
-                                    None => {}
-                                }
-                            }
-                        };
-                        prop_assert_eq!(slices.advance(), expected);
-                        running = expected.unwrap_or(0);
-                    }
-                }
-                prop_assert_eq!(slices.owners(), &owners);
+    fn those_that_owe_all_pay_at_once() {
+        let mut vector = [NOBODY; COUNT];
+        let mut slices = shared(&mut vector, &[(0, A), (1, B)]);
+        for id in [A, B] {
+            slices.advance(|ready| ready == id);
+            for _ in 0..=EXCESS_MAX {
+                let _ = slices.tick(id, false);
             }
         }
+        assert_eq!(order(&mut slices, 1), [A]);
+        assert_eq!((slices.excess(A.index()), slices.excess(B.index())), (0, 0));
+        assert_eq!(slices.forfeited(), 2 * EXCESS_MAX);
     }
 }

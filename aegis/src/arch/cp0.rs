@@ -1,6 +1,5 @@
 //! Coprocessor 0: the registers that tell about exceptions, and the TLB. Names are the R3000 manual's.
 
-use super::layout::STLB_DISTANCE;
 use core::arch::asm;
 
 bitflags::bitflags! {
@@ -71,6 +70,21 @@ impl EntryLo {
         let dirty = if writable { Self::DIRTY } else { Self::empty() };
         Self::from_bits_retain(frame) | Self::VALID | dirty
     }
+
+    /// From what programs write: bits of `aegis_abi::vm::entry_lo`, which are this machine's. Never global.
+    pub fn from_program(word: u32) -> Self {
+        Self::from_bits_retain(word & (Self::FRAME | Self::VALID | Self::DIRTY | Self::UNCACHED).bits())
+    }
+
+    /// As programs read it.
+    pub fn to_program(self) -> u32 {
+        self.bits()
+    }
+
+    /// The number of its frame.
+    pub fn frame(self) -> u32 {
+        self.bits() >> 12
+    }
 }
 
 /// How far the context id (PID) is shifted left in EntryHi.
@@ -100,6 +114,11 @@ pub fn status() -> u32 {
     read!(12)
 }
 
+/// Random: which entry of the TLB would be replaced next.
+pub fn random() -> u32 {
+    read!(1)
+}
+
 /// Where the exception was.
 pub fn epc() -> u32 {
     read!(14)
@@ -115,17 +134,169 @@ pub fn entry_hi() -> u32 {
     read!(10)
 }
 
-/// Enters the page that was missed last: into the software TLB, where `tag` is its entry's tag, and into the TLB.
+/// Sets Status: of a program that will run when the kernel is left.
 ///
 /// # Safety
-/// `tag` is the tag of the software TLB's entry for the page and context id that EntryHi names, the TLB does not hold these (two entries
-/// for one page shut an R3000 down), and the context's owner may use `entry_lo`'s frame in the way that it allows.
-pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
-    // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is. One instruction must separate mtc0 from tlbwr.
+/// It is an environment's: with the current mode kernel and interrupts off.
+pub unsafe fn set_status(status: Status) {
+    // SAFETY: the caller's.
     unsafe {
-        tag.write_volatile(entry_hi());
-        tag.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
-        asm!(".set noreorder", ".set noat", "mtc0 {0}, $2", "nop", "tlbwr", in(reg) entry_lo.bits(), options(nostack, preserves_flags));
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $12", "nop", in(reg) status.bits(), options(nostack, preserves_flags))
+    }
+}
+
+/// Sets EntryHi: which context id addresses are looked up with.
+///
+/// # Safety
+/// The kernel itself uses no mapped address; the program that runs next has this context id.
+pub unsafe fn set_entry_hi(entry_hi: u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $10", "nop", in(reg) entry_hi, options(nostack, preserves_flags))
+    }
+}
+
+/// What the software TLB's entry for the page of `address` has as its tag, for a context id as in `entry_hi`.
+pub fn tag(address: u32, entry_hi: u32) -> u32 {
+    address >> 12 << 12 | entry_hi
+}
+
+/// Entries of the TLB.
+pub fn tlb_entries() -> u32 {
+    64
+}
+
+/// Index, as software writes it, for an entry of the TLB.
+fn index(entry: u32) -> u32 {
+    entry << 8
+}
+
+/// Where in the TLB `entry_hi` is, and leaves EntryHi so.
+fn find(entry_hi: u32) -> Option<u32> {
+    let found: i32;
+    // SAFETY: the kernel uses no mapped address. An instruction stands between mtc0 and tlbp, and between tlbp and mfc0.
+    unsafe {
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $10", "nop", "tlbp", "nop", "mfc0 {0}, $0", "nop",
+             inout(reg) entry_hi => found, options(nostack, preserves_flags));
+    }
+    u32::try_from(found).ok().map(|found| found >> 8)
+}
+
+/// What an entry of the TLB maps; changes EntryHi.
+fn read_entry(entry: u32) -> (u32, EntryLo) {
+    let (high, low): (u32, u32);
+    // SAFETY: as in `find`.
+    unsafe {
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $0", "nop", "tlbr", "nop", "mfc0 {0}, $10", "mfc0 {1}, $2", "nop",
+             inout(reg) index(entry) => high, out(reg) low, options(nostack, preserves_flags));
+    }
+    (high, EntryLo::from_bits_retain(low))
+}
+
+/// Writes an entry of the TLB, or a random one; changes EntryHi.
+///
+/// # Safety
+/// No other entry is for `entry_hi`: two shut an R3000 down. Its owner may use the frame so.
+unsafe fn write_entry(entry: Option<u32>, entry_hi: u32, entry_lo: EntryLo) {
+    // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is. An instruction stands between each mtc0 and tlbwi or tlbwr.
+    unsafe {
+        match entry {
+            Some(entry) => {
+                asm!(".set noreorder", ".set noat", "mtc0 {0}, $0", "mtc0 {1}, $10", "mtc0 {2}, $2", "nop", "tlbwi",
+                                in(reg) index(entry), in(reg) entry_hi, in(reg) entry_lo.bits(), options(nostack, preserves_flags))
+            }
+            None => asm!(".set noreorder", ".set noat", "mtc0 {0}, $10", "mtc0 {1}, $2", "nop", "tlbwr",
+                         in(reg) entry_hi, in(reg) entry_lo.bits(), options(nostack, preserves_flags)),
+        }
+    }
+}
+
+/// Makes an entry of the TLB stand for a page of kseg0, which is never looked up: for each entry another.
+fn clear_entry(entry: u32) {
+    // SAFETY: no program can use that page.
+    unsafe { write_entry(Some(entry), 0x8000_0000 + (entry << 12), EntryLo::empty()) }
+}
+
+/// Does something that changes EntryHi, and sets it back.
+fn keeping_entry_hi<R>(work: impl FnOnce() -> R) -> R {
+    let entry_hi = entry_hi();
+    let result = work();
+    // SAFETY: it was so.
+    unsafe { set_entry_hi(entry_hi) };
+    result
+}
+
+/// Enters a page into the TLB: `tag` is its entry's tag in the software TLB, which has been written.
+///
+/// # Safety
+/// The environment whose context id the tag names may use `entry_lo`'s frame in the way that it allows.
+pub unsafe fn tlb_write(tag: *const u32, entry_lo: EntryLo) {
+    // SAFETY: the caller's; the tag is in the software TLB.
+    keeping_entry_hi(|| unsafe {
+        let entry_hi = tag.read_volatile();
+        write_entry(find(entry_hi), entry_hi, entry_lo);
+    });
+}
+
+/// Deletes the page with this tag from the TLB.
+pub fn tlb_delete(tag: u32) {
+    keeping_entry_hi(|| {
+        if let Some(entry) = find(tag) {
+            clear_entry(entry);
+        }
+    });
+}
+
+/// What the TLB maps the page with this tag to.
+pub fn tlb_probe(tag: u32) -> Option<EntryLo> {
+    keeping_entry_hi(|| find(tag).map(|entry| read_entry(entry).1))
+}
+
+/// Deletes all entries of the TLB for which `which` says so; it is given the tag and the EntryLo.
+pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
+    keeping_entry_hi(|| {
+        for entry in 0..tlb_entries() {
+            let (tag, entry_lo) = read_entry(entry);
+            if (tag as i32) >= 0 && which(tag, entry_lo) {
+                clear_entry(entry);
+            }
+        }
+    });
+}
+
+/// What one of the [`tlb_entries`] maps: tag and EntryLo.
+pub fn tlb_read(entry: u32) -> [(u32, EntryLo); 1] {
+    [keeping_entry_hi(|| read_entry(entry))]
+}
+
+/// Makes the instruction cache forget `bytes` bytes of physical memory from `start` on; both are multiples of 32.
+///
+/// Cached stores with the caches swapped and the data cache isolated invalidate a word of the instruction cache each; the
+/// data cache serves the fetches meanwhile.
+pub fn flush_instructions(start: u32, bytes: u32) {
+    // SAFETY: neither memory nor the data cache's contents change. The nops are the time that Status needs to take effect,
+    // before the first store and behind the last. `bytes` is not 0.
+    unsafe {
+        asm!(
+            ".set noreorder",
+            ".set noat",
+            "mtc0 {caches}, $12",
+            "nop", "nop", "nop",
+            "2:",
+            "sb $zero, 0({at})", "sb $zero, 4({at})", "sb $zero, 8({at})", "sb $zero, 12({at})",
+            "sb $zero, 16({at})", "sb $zero, 20({at})", "sb $zero, 24({at})", "sb $zero, 28({at})",
+            "addiu {at}, {at}, 32",
+            "bne {at}, {end}, 2b",
+            " nop",
+            "nop", "nop",
+            "mtc0 {status}, $12",
+            "nop", "nop", "nop",
+            caches = in(reg) 0x0003_0000,          // SwC and IsC; kernel mode, interrupts off
+            status = in(reg) status(),
+            at = inout(reg) 0x8000_0000 + start => _,
+            end = in(reg) 0x8000_0000 + start + bytes,
+            options(nostack, preserves_flags)
+        );
     }
 }
 
@@ -134,21 +305,8 @@ pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
 pub fn initialise() {
     // SAFETY: only the refill handler reads it.
     unsafe { asm!("mtc0 $zero, $4", options(nostack, preserves_flags)) }
-    for index in 0..64_u32 {
-        // SAFETY: the kernel itself uses no mapped address, and no program runs yet. An instruction stands between each mtc0 and tlbwi.
-        unsafe {
-            asm!(
-                ".set noreorder",
-                ".set noat",
-                "mtc0 {index}, $0",
-                "mtc0 {high}, $10",
-                "mtc0 $zero, $2",
-                "nop",
-                "tlbwi",
-                index = in(reg) index << 8,
-                high = in(reg) 0x8000_0000 + (index << 12),
-                options(nostack, preserves_flags)
-            );
-        }
+    // No program runs yet.
+    for entry in 0..tlb_entries() {
+        clear_entry(entry);
     }
 }

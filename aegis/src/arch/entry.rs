@@ -3,6 +3,7 @@
 use super::cp0;
 use super::layout::{FaultFrame, Frame, KERNEL_PAGES, Record};
 use crate::kernel::Kernel;
+use aegis_abi::EnvId;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
@@ -12,6 +13,23 @@ pub struct Static<T>(UnsafeCell<T>);
 
 // SAFETY: there is one processor, and the kernel runs with interrupts off from its entry to its exit: nothing is ever concurrent.
 unsafe impl<T> Sync for Static<T> {}
+
+impl<T> Static<T> {
+    /// One that holds `value`.
+    pub const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    /// What it holds.
+    ///
+    /// # Safety
+    /// There is no other reference to it as long as this one is used.
+    #[expect(clippy::mut_from_ref, reason = "the caller sees to it that there is only one")]
+    pub unsafe fn get(&'static self) -> &'static mut T {
+        // SAFETY: the caller's.
+        unsafe { &mut *self.0.get() }
+    }
+}
 
 static KERNEL: Static<MaybeUninit<Kernel>> = Static(UnsafeCell::new(MaybeUninit::uninit()));
 
@@ -42,35 +60,46 @@ unsafe fn kernel() -> &'static mut Kernel {
     unsafe { (*KERNEL.0.get()).assume_init_mut() }
 }
 
-/// Makes a program's call with the kernel's state and the caller's record.
+/// Makes a program's call with the kernel's state and the caller's id.
 ///
 /// # Safety
 /// Only from a function that a gate calls, with the record that the gate passed.
-pub unsafe fn with_caller<R>(record: *mut Record, call: impl FnOnce(&mut Kernel, &mut Record) -> R) -> R {
-    // SAFETY: a gate is a way into the kernel; the record was current, so it is a live environment's and, being a page of its
-    // own outside of the kernel's state, not borrowed by it.
-    unsafe { call(kernel(), &mut *record) }
+pub unsafe fn with_kernel<R>(record: *const Record, call: impl FnOnce(&mut Kernel, EnvId) -> R) -> R {
+    // SAFETY: a gate is a way into the kernel; the record was current, so it is a living environment's.
+    unsafe { call(kernel(), EnvId((*record).id)) }
+}
+
+/// The environment that was interrupted.
+///
+/// # Safety
+/// Assembly has filled the frame in.
+unsafe fn interrupted(frame: &Frame) -> EnvId {
+    // SAFETY: the record was current, so it is a living environment's.
+    EnvId(unsafe { (*(frame.record as *const Record)).id })
 }
 
 /// A miss of the software TLB: whether it was mended. 0 sends the exception to the program.
 pub unsafe extern "C" fn software_tlb_miss(frame: &mut Frame) -> u32 {
-    // SAFETY: assembly passes its frame, with the record that was current, and this is a way into the kernel.
-    let (kernel, record) = unsafe { (kernel(), &mut *(frame.record as *mut Record)) };
-    u32::from(kernel.software_tlb_miss(record))
+    // SAFETY: assembly passes its frame, and this is a way into the kernel.
+    unsafe { u32::from(kernel().software_tlb_miss(interrupted(frame))) }
 }
 
 /// An interrupt. Goes on as the frame says when it returns.
 pub unsafe extern "C" fn interrupt(frame: &mut Frame) {
     // SAFETY: as for `software_tlb_miss`.
-    let (kernel, record) = unsafe { (kernel(), &mut *(frame.record as *mut Record)) };
-    kernel.interrupt(record, frame);
+    unsafe { kernel().interrupt(interrupted(frame), frame) }
+}
+
+/// A transfer or a primitive operation. Goes on as the frame says when it returns.
+pub unsafe extern "C" fn primitive(frame: &mut Frame) {
+    // SAFETY: as for `software_tlb_miss`.
+    unsafe { kernel().primitive(interrupted(frame), frame) }
 }
 
 /// An exception that the program has no handler for.
 pub unsafe extern "C" fn no_handler(frame: &mut Frame) -> ! {
     // SAFETY: as for `software_tlb_miss`.
-    let (kernel, record) = unsafe { (kernel(), &mut *(frame.record as *mut Record)) };
-    kernel.no_handler(record)
+    unsafe { kernel().no_handler(interrupted(frame)) }
 }
 
 /// A fault in the kernel: a bug.

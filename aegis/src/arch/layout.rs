@@ -6,8 +6,12 @@
 //! kernel can't be taken for one of the program.
 
 use aegis_abi::boot::NAME_BYTES;
+use aegis_abi::env::DirectoryEntry;
 use aegis_abi::exception::{CODES, SavePage};
+use aegis_abi::frame::{self, Frame as FrameEntry};
 use aegis_abi::program::{ProtectedEntries, Range};
+use aegis_abi::public::Public;
+use aegis_core::frames::Verifier;
 use aegis_core::mappings::Mappings;
 use core::mem::offset_of;
 
@@ -17,12 +21,26 @@ pub const KERNEL_PAGES_HIGH: u32 = 0x8005;
 pub const KERNEL_PAGES: u32 = KERNEL_PAGES_HIGH << 16;
 /// Upper half of the address of the gates; their offset in that half is 0.
 pub const GATES_HIGH: u32 = 0x8003;
+/// Address of the page that every program can read.
+pub const PUBLIC: u32 = KERNEL_PAGES + 0x2000;
+/// Address of the directory: one page. From the kernel's own pages an offset of 16 bits reaches it.
+pub const DIRECTORY: u32 = KERNEL_PAGES + 0x3000;
+/// Upper half of the address of the table of frames; their offset in that half is 0.
+pub const FRAMES_HIGH: u32 = 0x8006;
+/// Upper half of the address of the verifiers of capabilities, one for each frame; likewise.
+pub const VERIFIERS_HIGH: u32 = 0x8008;
+/// Address of the frames' nonces.
+pub const NONCES: u32 = 0x800c_0000;
 /// Address of the software TLB's tags. Its EntryLo words follow [`STLB_DISTANCE`] bytes behind.
 pub const STLB: u32 = KERNEL_PAGES + 0x8000;
 /// Bytes from the tag of an entry to its EntryLo word.
 pub const STLB_DISTANCE: u32 = 0x4000;
 /// The bits of Context (VPN << 2) that choose an entry: the software TLB has 4096.
 pub const STLB_INDEX_MASK: u32 = 0x3ffc;
+
+/// The bits of a context's hash into the software TLB. The low bits of a page's index are left alone, so that the entries of 64
+/// pages in a row, from a multiple of 64 on, lie in a row.
+pub const STLB_HASH_MASK: u32 = 0x3f00;
 
 /// Bytes from a record to its save page.
 pub const SAVE_DISTANCE: u32 = 0x1000;
@@ -44,14 +62,17 @@ pub struct Record {
     pub entry_hi: u32,
     /// The software TLB's address, exclusive-or'ed with this environment's hash.
     pub stlb: u32,
-    /// Where it is entered at its next slice: at first the entry point, ever after the start-of-slice entry.
+    /// Where it is entered at its next slice: at first the entry point, ever after the start-of-slice entry. Before the
+    /// first slice the directory does not let it be yielded to.
     pub next_entry: u32,
+    /// From its header.
+    pub protected_entries: ProtectedEntries,
+    /// Two registers that a primitive operation borrows.
+    pub borrowed: [u32; 2],
     /// From its header.
     pub start_of_slice: u32,
     /// From its header.
     pub end_of_slice: u32,
-    /// From its header.
-    pub protected_entries: ProtectedEntries,
     /// From its header.
     pub return_sequences: Range,
     /// From its header.
@@ -80,6 +101,10 @@ pub mod global {
     /// The caller's `$sp` and `$ra` during a call with a stack.
     pub const SP: u32 = 0x0f08;
     pub const RA: u32 = 0x0f0c;
+    /// Not 0 while only the rest of the running slice is lent to who runs.
+    pub const LENT: u32 = 0x0f10;
+    /// The directory, from the kernel's own pages.
+    pub const DIRECTORY: u32 = super::DIRECTORY - super::KERNEL_PAGES;
     /// MIPS32: three registers that the path of a TLB miss borrows.
     #[cfg(feature = "malta")]
     pub const BORROWED: u32 = 0x0ff0;
@@ -87,13 +112,29 @@ pub mod global {
 
 /// Offsets in a [`Record`] and, with [`SAVE_DISTANCE`], in the save page beside it.
 pub mod offset {
-    use super::{Record, SAVE_DISTANCE, SavePage, offset_of};
+    use super::{DirectoryEntry, FrameEntry, ProtectedEntries, Record, SAVE_DISTANCE, SavePage, offset_of};
 
     pub const HANDLERS: u32 = offset_of!(Record, handlers) as u32;
     pub const ID: u32 = offset_of!(Record, id) as u32;
     pub const STATUS: u32 = offset_of!(Record, status) as u32;
     pub const ENTRY_HI: u32 = offset_of!(Record, entry_hi) as u32;
     pub const STLB: u32 = offset_of!(Record, stlb) as u32;
+    pub const NEXT_ENTRY: u32 = offset_of!(Record, next_entry) as u32;
+    #[cfg(not(feature = "malta"))]
+    pub const SYNCHRONOUS: u32 =
+        (offset_of!(Record, protected_entries) + offset_of!(ProtectedEntries, synchronous)) as u32;
+    pub const ASYNCHRONOUS: u32 =
+        (offset_of!(Record, protected_entries) + offset_of!(ProtectedEntries, asynchronous)) as u32;
+    pub const BORROWED: u32 = offset_of!(Record, borrowed) as u32;
+    /// In an entry of the directory.
+    #[cfg(not(feature = "malta"))]
+    pub const DIRECTORY_SYNCHRONOUS: u32 = offset_of!(DirectoryEntry, synchronous) as u32;
+    pub const DIRECTORY_ASYNCHRONOUS: u32 = offset_of!(DirectoryEntry, asynchronous) as u32;
+    pub const DIRECTORY_RUNNABLE: u32 = offset_of!(DirectoryEntry, runnable) as u32;
+    pub const DIRECTORY_RECORD: u32 = offset_of!(DirectoryEntry, record) as u32;
+    /// In an entry of the table of frames.
+    pub const FRAME_OWNER: u32 = offset_of!(FrameEntry, owner) as u32;
+    pub const FRAME_BINDING: u32 = offset_of!(FrameEntry, binding) as u32;
     pub const SAVED_A0: u32 = SAVE_DISTANCE + offset_of!(SavePage, a0) as u32;
     pub const SAVED_A1: u32 = SAVE_DISTANCE + offset_of!(SavePage, a1) as u32;
     pub const SAVED_A2: u32 = SAVE_DISTANCE + offset_of!(SavePage, a2) as u32;
@@ -130,6 +171,11 @@ const _: () = {
     assert!(KERNEL_PAGES == 0x8005_0000 && STLB == 0x8005_8000, "decstation.ld has these addresses too");
     assert!(size_of::<Pages>() == 2 * SAVE_DISTANCE as usize);
     assert!(offset_of!(Pages, save) == SAVE_DISTANCE as usize);
+    assert!(size_of::<Public>() <= 4096 && size_of::<[DirectoryEntry; aegis_abi::EnvId::COUNT]>() == 4096);
+    // Assembly scales a frame's number by these sizes.
+    assert!(size_of::<FrameEntry>() == 8 && size_of::<Verifier>() == 16);
+    assert!((FRAMES_HIGH << 16) + 8 * frame::COUNT as u32 == VERIFIERS_HIGH << 16);
+    assert!((VERIFIERS_HIGH << 16) + 16 * frame::COUNT as u32 == NONCES);
     // The fields end before the globals that assembly keeps in the kernel's own page.
     assert!(offset_of!(Record, name) + NAME_BYTES <= global::CURRENT as usize);
     // Assembly adds the exception code, scaled, to the record's address and finds the handler there.

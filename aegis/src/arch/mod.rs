@@ -3,9 +3,13 @@
 //! - [`layout`]: fixed addresses, and the kernel's record of an environment with its offsets
 //! - `vectors`: TLB refill, exception dispatch, the demultiplexing of system calls (the hot paths)
 //! - `gates`: one block of code for each system call
+//! - `primitives`: the transfers and primitive operations that are in assembly, for their gates
 //! - `trap`: the ways from assembly into Rust and back, for interrupts, TLB misses and faults
 //! - [`enter`](mod@enter): from the kernel into a program
 //! - [`entry`]: the Rust side of those joins
+//! - [`bindings`]: the software TLB, and all that maps a page
+//! - `protect`: taking rights from many pages
+//! - [`fpu`]: the floating-point unit
 //! - [`cp0`]: registers of coprocessor 0 and the TLB
 //! - `ways`: how assembly calls Rust and returns to programs
 //! - `unwind`: how a debugger gets from assembly to the program that it interrupted
@@ -21,13 +25,19 @@
 //! `$k0` and `$k1` are never used by compiled code, so in the kernel they keep their values across calls to Rust; the
 //! paths below rely on it.
 
+pub mod bindings;
 #[cfg_attr(feature = "malta", path = "mips32/cp0.rs")]
 pub mod cp0;
 #[cfg_attr(feature = "malta", path = "mips32/enter.rs")]
 pub mod enter;
 pub mod entry;
+#[cfg_attr(feature = "malta", path = "mips32/fpu.rs")]
+pub mod fpu;
 mod gates;
 pub mod layout;
+#[cfg_attr(feature = "malta", path = "mips32/primitives.rs")]
+mod primitives;
+mod protect;
 mod trap;
 mod unwind;
 #[cfg_attr(feature = "malta", path = "mips32/vectors.rs")]
@@ -50,11 +60,51 @@ pub fn kernel_fault_address() -> u32 {
     trap::kernel_fault as *const () as u32
 }
 
+/// Whether the TLB may hold an entry that is not valid, as an R3000 does: an access is then the program's exception at once. MIPS32
+/// looks such a page up again.
+pub const MAY_ENTER_INVALID: bool = cfg!(not(feature = "malta"));
+
+/// A word that assembly keeps in the kernel's own record page.
+fn global(offset: u32) -> *mut u32 {
+    (layout::KERNEL_PAGES + offset) as *mut u32
+}
+
 /// Makes the kernel's own record the current one, for the time until the first program runs.
 pub fn make_current(own: &mut layout::Record) {
-    let current = (layout::KERNEL_PAGES + layout::global::CURRENT) as *mut u32;
     // SAFETY: that word is kept for this purpose, behind the record's fields.
-    unsafe { current.write_volatile(&raw mut *own as u32) }
+    unsafe { global(layout::global::CURRENT).write_volatile(&raw mut *own as u32) }
+}
+
+/// Makes the addressing context and Status of an environment those of the processor. Which environment is current when the kernel is left the
+/// way out says.
+pub fn install(record: &layout::Record) {
+    // SAFETY: the context and Status are an environment's; the words are kept for this purpose.
+    unsafe {
+        cp0::set_entry_hi(record.entry_hi);
+        cp0::set_status(cp0::Status::from_bits_retain(record.status));
+        global(layout::global::STLB).write_volatile(record.stlb);
+    }
+}
+
+/// Whether only the rest of the running slice is lent to who runs.
+pub fn is_lent() -> bool {
+    // SAFETY: the word is kept for this purpose.
+    unsafe { global(layout::global::LENT).read_volatile() != 0 }
+}
+
+/// Notes that only the rest of the running slice is lent, or that a new slice begins.
+pub fn set_lent(lent: bool) {
+    // SAFETY: the word is kept for this purpose.
+    unsafe { global(layout::global::LENT).write_volatile(u32::from(lent)) }
+}
+
+/// The record at an address that the directory names.
+///
+/// # Safety
+/// It is a living environment's, and there is no other reference to it.
+pub unsafe fn record_at<'a>(address: u32) -> &'a mut layout::Record {
+    // SAFETY: the caller's.
+    unsafe { &mut *(address as *mut layout::Record) }
 }
 
 impl layout::Record {

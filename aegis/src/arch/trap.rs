@@ -115,6 +115,26 @@ global_asm!(
     frame_ends_with_frame!(),
     ".size software_tlb_miss, . - software_tlb_miss",
     "",
+    // From a gate, or from general: a primitive operation or a transfer that is done in Rust. k0 = its number, k1 and v0 free; every
+    // other register is the program's. Rust changes the frame: v0 and v1, the record that is current, where that goes on.
+    ".globl primitive",
+    ".type primitive, @function",
+    "primitive:",
+    frame_begins!(),
+    "    lui   $k1, {pages}",
+    "    move  $v0, $k0",
+    "    call_with_frame {primitive}",
+    "    restore_frame",
+    "    lw    $k0, {epc}($k1)",
+    "    nop",                         // delay of the load
+    ".size primitive, . - primitive",
+    // For the debugger: from here on EPC is not the system call's.
+    ".type primitive_ends, @function",
+    "primitive_ends:",
+    from_rust_to_program!(),
+    frame_ends_with_frame!(),
+    ".size primitive_ends, . - primitive_ends",
+    "",
     // From general: an interrupt. k1 = record - 0x20, a0 and a2 in the slots of code 0 and unchanged.
     ".globl interrupt",
     ".type interrupt, @function",
@@ -179,6 +199,7 @@ global_asm!(
     record = const in_frame!(record),
     software_tlb_miss = sym entry::software_tlb_miss,
     interrupt = sym entry::interrupt,
+    primitive = sym entry::primitive,
     no_handler = sym entry::no_handler,
     kernel_fault = sym entry::kernel_fault,
     fault_frame = sym entry::FAULT_FRAME,

@@ -7,9 +7,9 @@ mod decstation;
 mod malta;
 
 #[cfg(not(feature = "malta"))]
-pub use decstation::{Machine, Raw, stop, user_status};
+pub use decstation::{CACHE_BYTES, Machine, Raw, stop, user_status};
 #[cfg(feature = "malta")]
-pub use malta::{Machine, Raw, stop, user_status};
+pub use malta::{CACHE_BYTES, Machine, Raw, stop, user_status};
 
 use aegis_core::mappings::Piece;
 use core::fmt::{self, Write};

@@ -12,13 +12,19 @@ pub const PANICKED: u32 = 101;
 
 /// Called by assembly, on a stack of its own, for every exception that has no other handler.
 pub(crate) unsafe extern "C" fn unhandled(epc: u32, address: u32, cause: u32) -> ! {
-    let name = program::name();
-    let code = Code::handled(cause >> 2 & 0x1f);
-    let text = code.map_or("an exception of the kernel's", Code::text);
-    if code.is_some_and(Code::has_address) {
-        println!("{name}: fault: {text}, address={address:#010x}, {PC}{epc:08x}");
+    match Code::handled(cause >> 2 & 0x1f) {
+        Some(code) => report(epc, address, code),
+        None => unreachable!("an exception of the kernel's"),
+    }
+}
+
+/// Reports an exception at `pc` and ends the program. `address` is what it is about, if its code is about one.
+pub fn report(pc: u32, address: u32, code: Code) -> ! {
+    let (name, text) = (program::name(), code.text());
+    if code.has_address() {
+        println!("{name}: fault: {text}, address={address:#010x}, {PC}{pc:08x}");
     } else {
-        println!("{name}: fault: {text}, {PC}{epc:08x}");
+        println!("{name}: fault: {text}, {PC}{pc:08x}");
     }
     call::exit(FAULTED)
 }

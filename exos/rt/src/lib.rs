@@ -17,10 +17,16 @@
 //! The argument `limit=N` ends a program, with a report, that has used N time slices to their end without ending by
 //! itself.
 //!
-//! - [`call`]: the system calls
+//! - [`call`]: the system calls and primitive operations
+//! - [`mod@transfer`]: calls from one environment to another
+//! - [`environment`]: environments that a program makes
+//! - [`memory`]: frames by choice
+//! - [`public`]: what the kernel shows
+//! - [`save_page`]: the page that kernel and program share
+//! - [`shared`]: cells that two environments share
 //! - [`console`]: `print!` and `println!`
 //! - [`mark`]: shows a counting tool what to count
-//! - [`mod@sequences`]: assembly: start and end of a slice, return from an exception
+//! - [`mod@sequences`]: assembly: start and end of a slice, return from an exception, transfers
 //! - [`fault`]: what happens to a program that fails
 //! - [`program`]: its name and its arguments
 
@@ -29,10 +35,16 @@
 
 pub mod call;
 pub mod console;
+pub mod environment;
 pub mod fault;
 pub mod mark;
+pub mod memory;
 pub mod program;
+pub mod public;
+pub mod save_page;
 pub mod sequences;
+pub mod shared;
+pub mod transfer;
 
 pub use aegis_abi as abi;
 

@@ -1,10 +1,23 @@
 //! What the program is called, and its arguments.
 
+use aegis_abi::boot::NAME_BYTES;
 use aegis_abi::exception::SavePage;
 use aegis_abi::vm::SAVE_PAGE;
 
 fn save_page() -> *const SavePage {
     SAVE_PAGE as *const SavePage
+}
+
+/// The name as it stands in the save page.
+pub(crate) fn name_bytes() -> [u8; NAME_BYTES] {
+    // SAFETY: as for the name.
+    unsafe { (*save_page()).name }
+}
+
+/// Sets the name, before anybody has asked for it.
+pub(crate) fn set_name(name: [u8; NAME_BYTES]) {
+    // SAFETY: the page is the program's own.
+    unsafe { (*save_page().cast_mut()).name = name }
 }
 
 fn text(bytes: &'static [u8]) -> &'static str {

@@ -1,15 +1,68 @@
 //! The assembly of every program: its first instruction, the start and the end of a slice, the way back from an
-//! exception.
+//! exception, and transfers of control out of it and into it.
+//!
+//! # Ranges
 //!
 //! `$k0` and `$k1` do not survive an interrupt or a TLB miss, so code that holds an address in one of them must be
 //! begun anew when that happens; the kernel does this for the two ranges that the program's header names
 //! ([`ProgramHeader`]). Both lie within one page, so that, once their first load has gone through, neither code nor
 //! data misses the TLB until they are left.
+//!
+//! # Activities
+//!
+//! An environment has two flows of control. *Main* is the program; the *server activity* serves a call from another
+//! environment. Each has an [`Activity`] in the save page, in which it is complete whenever it does not run, and one
+//! word, `current`, says which of them runs or is to be resumed. The server activity goes first: it becomes current
+//! when a call is taken, and main does again when the call is answered. As the environment may be entered by a call
+//! while main is suspended anywhere, all that either uses is its own: registers, the kernel's save slots, the
+//! capability slot, the stack for exceptions.
+//!
+//! # Transfers
+//!
+//! A message is `$a0` to `$a3`, and `$t9` says what it is: a [`CALL`], or the answer to one, [`ANSWERED`] or [`BUSY`].
+//! `$v1` is the other party, which the kernel vouches for. An activity that calls becomes complete in memory, notes
+//! whom it `awaits`, and transfers. An answer from the party that an activity awaits is stored in that activity, which
+//! then awaits nobody; what is current is resumed. An answer that nobody awaits is ignored. A call makes the server
+//! activity current if main is, and there is a function to serve it; otherwise it is answered with [`BUSY`] at once.
+//!
+//! # Why it holds under preemption
+//!
+//! Other environments run only after an instruction that gives the processor away, or after a slice has ended; so
+//! nothing is seen half done but by the code at the end of a slice. Nearly everywhere it saves what runs as what
+//! `current` says. There are three pieces of code where that would be wrong, each a few instructions, and there it
+//! comes to a state in which it is right:
+//!
+//! 1. `exos_transfer`, as long as the call is not made: its activity may be complete in memory already, to go on behind
+//!    the call, and wait for an answer that nobody will give. All it has is still in its registers, so it is begun
+//!    anew, and awaits nobody.
+//! 2. The entries, up to the instruction that makes the server activity current: what runs is neither activity. The
+//!    state is a message in registers, and what is to become of it depends on words that nobody else changes meanwhile.
+//!    So it is decided again: an answer is stored, a call becomes the server activity, which has yet to begin, and the
+//!    slice is given back. A call that must be refused takes the processor back with it, for there is no place for more
+//!    callers than one; that is the one transfer behind the end of a slice.
+//! 3. The answer, from the instruction that makes main current until the transfer: the server activity is made
+//!    current again, a few instructions back.
+//!
+//! Words that decide are written in one store: `current`; `awaits`; and `pc`, whose lowest bit tells whether an
+//! activity is suspended as a function leaves registers, or whole. In the resume range everything is complete, so
+//! nothing is saved there. Before the first slice main has no `pc`: whoever enters the environment then gets the
+//! processor back, or yields.
+//!
+//! # Whose slice it is
+//!
+//! Serving goes on in whatever slice the environment gets once the caller's has ended, the server's own among them. A
+//! synchronous transfer from there would give that slice away for good, so a call that was served across slices is
+//! answered by an asynchronous one. The caller then finds itself in a slice not its own, and takes its own back
+//! ([`mod@crate::transfer`]).
+//!
+//! While the server activity has work the environment must not be passed over because main waits, so it is woken
+//! whenever that activity gives up the processor.
 
 use crate::{fault, program};
 use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
-use aegis_abi::vm::SAVE_PAGE;
+use aegis_abi::vm::{SAVE_PAGE, entry_lo};
+use aegis_abi::{call, frame};
 use asm_lines::global_asm;
 use core::mem::offset_of;
 
@@ -18,36 +71,134 @@ const STACK: usize = 16 * 1024;
 /// Bytes of the stack for reporting a fault: the program's own may be what is broken.
 const FAULT_STACK: usize = 4 * 1024;
 
-/// A program's registers while it waits for its next slice. It lies in the save page, which an offset from `$zero`
-/// reaches.
+/// `$t9` of a message: a call.
+pub const CALL: u32 = 0;
+/// `$t9` of a message: the answer to a call.
+pub const ANSWERED: u32 = 1;
+/// `$t9` of a message: the call could not be served.
+pub const BUSY: u32 = 2;
+
+/// The exception codes whose save slots belong to an activity, one behind another. No exception has the last one: its
+/// slots are for handlers to put registers in.
+const SLOTS: usize = 12;
+/// See [`SLOTS`].
+pub const SCRATCH_SLOT: usize = 13;
+
+/// A flow of control while it does not run.
 #[repr(C)]
-struct Context {
+pub(crate) struct Activity {
     /// By number. Those of `$zero`, `$k0` and `$k1` are not used.
     registers: [u32; 32],
     hi: u32,
     lo: u32,
-    /// Where it goes on.
+    /// Where it goes on. If the lowest bit is set it does so as from a call that returns 0, with only those registers
+    /// that a function preserves. 0 before it has begun.
     pc: u32,
-    /// Time slices used to their end.
-    used: u32,
-    /// How many it may use; 0 for any number.
-    limit: u32,
+    /// Whose answer it waits for, 0 for nobody's.
+    pub awaits: u32,
+    /// The last answer: its kind ...
+    pub kind: u32,
+    /// ... and its words.
+    pub answer: [u32; 2],
+    /// Its stack for exceptions that are handled in Rust.
+    fault_stack: u32,
+    capability: [u32; 2],
+    slots: [[u32; 4]; SLOTS],
 }
 
-const CONTEXT: u32 = SAVE_PAGE + offset_of!(SavePage, own) as u32;
-const _: () = assert!(size_of::<Context>() <= 832 * 4);
+/// What of the save page is the runtime's.
+#[repr(C)]
+pub(crate) struct Own {
+    /// Main and the server activity.
+    pub activities: [Activity; 2],
+    /// Where in them the one that runs begins: 0 or [`SERVER`].
+    pub current: u32,
+    /// What serves calls, 0 for nothing.
+    pub function: u32,
+    /// The stack that it runs on.
+    pub stack: u32,
+    /// Whose call is served.
+    caller: u32,
+    /// The number of the transfer that answers it.
+    answer_by: u32,
+    /// Time slices used to their end.
+    used: u32,
+    /// How many may be used; 0 for any number.
+    limit: u32,
+    scratch: [u32; 2],
+}
+
+/// The runtime's part of the save page.
+pub(crate) const OWN: *mut Own = (SAVE_PAGE as usize + offset_of!(SavePage, own)) as *mut Own;
+/// `current` of the server activity.
+pub(crate) const SERVER: u32 = size_of::<Activity>() as u32;
+/// Where the part of the save page begins that the runtime leaves to the program.
+pub const FREE: u32 = SAVE_PAGE + (offset_of!(SavePage, own) + size_of::<Own>()) as u32;
+
+/// The offset from `$zero` of a word of [`Own`].
+macro_rules! own {
+    ($($field:tt)*) => { SAVE_PAGE + (offset_of!(SavePage, own) + offset_of!(Own, $($field)*)) as u32 };
+}
+
+/// The offset from `current` of a word of an [`Activity`].
+macro_rules! of_activity {
+    ($field:ident) => {
+        own!(activities) + offset_of!(Activity, $field) as u32
+    };
+}
+
+/// Where an activity's stack for exceptions is kept: an offset from `current`, in [`CURRENT`]. The word is the address
+/// of the lowest byte in use; whoever handles an exception on that stack lowers it for as long.
+pub const FAULT_STACK_WORD: u32 = of_activity!(fault_stack);
+/// Where it is kept which activity runs: an offset from `$zero`.
+pub const CURRENT: u32 = own!(current);
 
 /// How many time slices the program has used to their end.
 #[must_use]
 pub fn slices_used() -> u32 {
     // SAFETY: the save page is always mapped. Volatile, because the end of a slice changes it.
-    unsafe { (&raw const (*(CONTEXT as *const Context)).used).read_volatile() }
+    unsafe { (&raw const (*OWN).used).read_volatile() }
 }
 
-/// Where the program was when it last waited for a slice.
+/// Sets how many slices the program may use; 0 for any number.
+pub(crate) fn set_limit(limit: u32) {
+    // SAFETY: as above; and only the end of a slice reads it.
+    unsafe { (&raw mut (*OWN).limit).write_volatile(limit) }
+}
+
+/// How many slices it may use.
+pub(crate) fn limit() -> u32 {
+    // SAFETY: as above.
+    unsafe { (&raw const (*OWN).limit).read_volatile() }
+}
+
+/// Which activity runs: 0 or [`SERVER`].
+pub(crate) fn current() -> u32 {
+    // SAFETY: as above. Whichever activity reads it reads its own.
+    unsafe { (&raw const (*OWN).current).read_volatile() }
+}
+
+/// Before an activity gives up the processor: sees to it that the environment is not taken for one that waits if it has
+/// a call to serve.
+pub(crate) fn keep_ready() {
+    if current() == SERVER {
+        // It lives.
+        let _ = crate::call::wake(crate::call::self_id());
+    }
+}
+
+/// Sets the two stacks for exceptions that are handled in Rust, one for each activity, by the addresses behind them.
+pub fn set_fault_stacks(stacks: [u32; 2]) {
+    for (activity, stack) in stacks.into_iter().enumerate() {
+        // SAFETY: the save page is the runtime's own.
+        unsafe { (&raw mut (*OWN).activities[activity].fault_stack).write_volatile(stack) }
+    }
+}
+
+/// Where what runs was when it last waited for a slice.
 pub(crate) fn interrupted_at() -> u32 {
     // SAFETY: as for `slices_used`.
-    unsafe { (&raw const (*(CONTEXT as *const Context)).pc).read_volatile() }
+    unsafe { (&raw const (*OWN).activities[usize::from(current() == SERVER)].pc).read_volatile() & !1 }
 }
 
 /// The address of the return sequence for a code: a handler that jumps there goes back to `SavePage::pc[code]`, with
@@ -57,10 +208,50 @@ pub fn return_sequence(code: aegis_abi::exception::Code) -> u32 {
     exos_return as *const () as u32 + code as u32 * RETURN_SEQUENCE_BYTES
 }
 
+/// What this program tells the kernel of itself: its note.
+#[must_use]
+pub fn header() -> &'static ProgramHeader {
+    unsafe extern "C" {
+        static exos_header: ProgramHeader;
+    }
+    // SAFETY: it is read-only data.
+    unsafe { &exos_header }
+}
+
+/// What every window's address holds above the physical address; see [`window`].
+const WINDOW: u32 = 0x7c00_0000;
+const WINDOW_BITS: u32 = 26;
+const _: () = assert!(frame::COUNT * 4096 == 1 << WINDOW_BITS && WINDOW.trailing_zeros() >= WINDOW_BITS);
+
+/// An address at which a program can read public memory, from its physical address. The runtime's handler for loads
+/// from unmapped pages maps it when it is missed; a program with a handler of its own sees to that itself
+/// ([`unwindow`]).
+#[must_use]
+pub const fn window(physical: u32) -> u32 {
+    WINDOW | physical
+}
+
+/// The EntryLo word for an address that [`window`] has made.
+#[must_use]
+pub const fn unwindow(address: u32) -> Option<u32> {
+    if address >> WINDOW_BITS == WINDOW >> WINDOW_BITS {
+        Some((address ^ WINDOW) & entry_lo::FRAME | entry_lo::VALID)
+    } else {
+        None
+    }
+}
+
 unsafe extern "C" {
     fn exos_return();
-    /// Saves what a function preserves and gives up the slice. Returns in a later one.
-    pub fn exos_yield();
+    /// Suspends the current activity and makes the call `number`, which ends the slice, with `argument` in `$a0` and
+    /// `$v1`. Returns 0 when the activity is resumed, and what the call says if it refuses.
+    pub(crate) fn exos_suspend(argument: u32, number: u32) -> i32;
+    /// Suspends the current activity, notes that it awaits an answer of `awaits`, if that is not 0, and makes the
+    /// transfer `number` to `to`. Returns 0 when the activity is resumed, with or without an answer, and what the
+    /// transfer says if it refuses.
+    pub(crate) fn exos_transfer(a0: u32, a1: u32, a2: u32, a3: u32, to: u32, number: u32, awaits: u32) -> i32;
+    /// Where an environment begins that [`spawn`](crate::environment::spawn) makes.
+    pub(crate) fn exos_child_start();
 }
 
 /// Called by assembly at the very beginning, on the program's stack.
@@ -68,12 +259,9 @@ unsafe extern "C" fn begin() -> ! {
     unsafe extern "Rust" {
         fn exos_main();
     }
-    // SAFETY: the context is the program's own, and its end-of-slice code only reads the limit. `exos_main` is what
-    // `program!` defines.
-    unsafe {
-        (*(CONTEXT as *mut Context)).limit = program::limit().unwrap_or(0);
-        exos_main();
-    }
+    set_limit(program::limit().unwrap_or(0));
+    // SAFETY: it is what `program!` defines.
+    unsafe { exos_main() };
     crate::call::exit(0)
 }
 
@@ -82,7 +270,7 @@ global_asm!(
     ".set noreorder",
     ".set noat",
     "",
-    // --- Return sequences, one for each exception code: 6 instructions. -----------------------------------------------------
+    // --- Return sequences, one for each exception code: 6 instructions. ---------------------------------------------------
     // A handler jumps to the one of its code. Interrupted anywhere, it is begun anew.
     ".globl exos_return",
     ".type exos_return, @function",
@@ -102,62 +290,280 @@ global_asm!(
     "exos_return_end:",
     ".size exos_return, . - exos_return",
     "",
-    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; all else is the program's. ----
-    // Interrupts are on, but the kernel does not come here a second time before the slice is given back.
-    ".type exos_end_of_slice, @function",
-    "exos_end_of_slice:",
-    "    .irp n, 1,2,3,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
-    "    sw    $\\n, {context} + 4*\\n($zero)",
-    "    .endr",
-    "    lw    $t0, {slice_a0}($zero)",
-    "    mfhi  $t1",
-    "    mflo  $t2",
-    "    lw    $t3, {used}($zero)",
-    "    lw    $t4, {limit}($zero)",
-    "    sw    $t0, {context} + 4*4($zero)",
-    "    sw    $t1, {hi}($zero)",
-    "    sw    $t2, {lo}($zero)",
-    "    addiu $t3, $t3, 1",
-    "    sw    $t3, {used}($zero)",
-    "    bne   $t3, $t4, exos_resume",
-    "     sw   $a0, {pc}($zero)",
-    "    lui   $sp, %hi(exos_fault_stack_top)",
-    "    j     {limit_reached}",
-    "     addiu $sp, $sp, %lo(exos_fault_stack_top)",
-    ".size exos_end_of_slice, . - exos_end_of_slice",
-    "",
-    // --- Giving up a slice. Interrupted before its last instruction, it is saved and resumed like any code; and its last
-    // instruction is the one that makes the context say where to go on. ---------------------------------------------------
-    ".globl exos_yield",
-    ".type exos_yield, @function",
-    "exos_yield:",
-    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
-    "    sw    $\\n, {context} + 4*\\n($zero)",
-    "    .endr",
-    "    j     exos_resume",
-    "     sw   $ra, {pc}($zero)",
-    ".size exos_yield, . - exos_yield",
-    "",
-    // --- The range in which the context is complete in memory. At its end of slice the program is not entered. ------------
-    "    .balign 256",
-    ".type exos_resume, @function",
+    // --- The range in which both activities are complete in memory. At the end of its slice the program is not entered. ---
+    "    .balign 1024",
+    ".type exos_resume_range, @function",
+    "exos_resume_range:",
+    // An activity is suspended: a1 = a call that does not come back, a0 and v1 its argument.
+    "exos_suspended:",
+    "    move  $v0, $a1",
+    "    syscall",
+    "    jr    $ra",                   // refused: what the activity had in registers is still there
+    "     nop",
+    // An asynchronous transfer that is not wanted: v1 gets the rest of its slice back.
+    "exos_ignore:",
+    "    addiu $v0, $zero, {YIELD_TO}",
+    "    syscall",
     "exos_resume:",
     "    addiu $v0, $zero, {YIELD}",
     "    syscall",                     // does not come back
-    // Start of a slice: no register is defined.
+    // Start of a slice: no register is defined. A call that is being served is from now on served across slices.
     "exos_start_of_slice:",
-    "    lw    $t0, {hi}($zero)",
-    "    lw    $t1, {lo}($zero)",
-    "    lw    $k0, {pc}($zero)",
-    "    mthi  $t0",
-    "    mtlo  $t1",
-    "    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
-    "    lw    $\\n, {context} + 4*\\n($zero)",
+    "    addiu $k0, $zero, {TRANSFER_ASYNC}",
+    "    sw    $k0, {answer_by}($zero)",
+    // In the same slice, what is current goes on.
+    "exos_restore:",
+    "    lw    $k1, {current}($zero)",
+    "    nop",
+    "    lw    $k0, {pc}($k1)",
+    "    move  $v0, $zero",            // what a function returns that was suspended
+    "    beq   $k0, $zero, exos_resume", // it has not begun
+    "     andi $t0, $k0, 1",
+    "    bne   $t0, $zero, 1f",
+    "     subu $k0, $k0, $t0",
+    "    .set place, 0",
+    "    .irp code, 1,2,3,4,5,6,7,9,10,11,12,13",
+    "    lw    $t0, {slots} + 16*place($k1)",
+    "    lw    $t1, {slots} + 16*place + 4($k1)",
+    "    lw    $t2, {slots} + 16*place + 8($k1)",
+    "    lw    $t3, {slots} + 16*place + 12($k1)",
+    "    sw    $t0, {saved_a0} + 4*\\code($zero)",
+    "    sw    $t1, {saved_a1} + 4*\\code($zero)",
+    "    sw    $t2, {saved_a2} + 4*\\code($zero)",
+    "    sw    $t3, {saved_pc} + 4*\\code($zero)",
+    "    .set place, place + 1",
+    "    .endr",
+    "    lw    $t0, {capability}($k1)",
+    "    lw    $t1, {capability} + 4($k1)",
+    "    lw    $t2, {hi}($k1)",
+    "    lw    $t3, {lo}($k1)",
+    "    sw    $t0, {page_capability}($zero)",
+    "    sw    $t1, {page_capability} + 4($zero)",
+    "    mthi  $t2",
+    "    mtlo  $t3",
+    "    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,24,25",
+    "    lw    $\\n, {registers} + 4*\\n($k1)",
+    "    .endr",
+    "1:",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
+    "    lw    $\\n, {registers} + 4*\\n($k1)",
     "    .endr",
     "    jr    $k0",
     "     nop",
     "exos_resume_end:",
-    ".size exos_resume, . - exos_resume",
+    ".size exos_resume_range, . - exos_resume_range",
+    "",
+    // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and resumed like any
+    // code; and its last instruction is the one that makes the activity say where to go on. --------------------------------
+    ".globl exos_suspend",
+    ".type exos_suspend, @function",
+    "exos_suspend:",
+    "    lw    $t0, {current}($zero)",
+    "    move  $v1, $a0",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
+    "    sw    $\\n, {registers} + 4*\\n($t0)",
+    "    .endr",
+    "    addiu $t1, $ra, 1",           // as a function leaves registers
+    "    j     exos_suspended",
+    "     sw   $t1, {pc}($t0)",
+    ".size exos_suspend, . - exos_suspend",
+    "",
+    // --- A transfer: a0-a3 = the message; on the stack the party, the call, and whose answer is awaited. ------------------
+    ".globl exos_transfer",
+    ".type exos_transfer, @function",
+    "exos_transfer:",
+    "    lw    $v1, 16($sp)",
+    "    lw    $v0, 20($sp)",
+    "    lw    $t1, 24($sp)",
+    "    lw    $t0, {current}($zero)",
+    "    addiu $t2, $ra, 1",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
+    "    sw    $\\n, {registers} + 4*\\n($t0)",
+    "    .endr",
+    "    sw    $t2, {pc}($t0)",
+    "    sw    $t1, {awaits}($t0)",
+    "    addiu $t9, $zero, {CALL}",
+    "    syscall",
+    "    sw    $zero, {awaits}($t0)",  // refused
+    "    jr    $ra",
+    "     nop",
+    "exos_transfer_end:",
+    ".size exos_transfer, . - exos_transfer",
+    "",
+    // --- The entries: v1 = the party, a0-a3 and t9 = its message, v0 = the transfer's number: 0 if synchronous. -----------
+    ".type exos_entries, @function",
+    "exos_entries:",
+    // An answer: becomes that of the activity that awaits it; then, in any case, goes on at `next`.
+    ".macro take_answer next",
+    "    lw    $t0, {main_awaits}($zero)",
+    "    lw    $t1, {server_awaits}($zero)",
+    "    beq   $t0, $v1, 9f",
+    "     move $t0, $zero",
+    "    bne   $t1, $v1, \\next",
+    "     addiu $t0, $zero, {SERVER}",
+    "9:  sw    $t9, {kind}($t0)",
+    "    sw    $a0, {answer}($t0)",
+    "    sw    $a1, {answer} + 4($t0)",
+    "    j     \\next",
+    "     sw   $zero, {awaits}($t0)",
+    ".endm",
+    "exos_asynchronous:",
+    "    beq   $t9, $zero, exos_ignore",
+    "     nop",
+    "exos_take:",
+    "    take_answer exos_restore",
+    "exos_busy:",
+    "    addiu $t9, $zero, {BUSY}",
+    "    syscall",                     // v0 = 0: a synchronous transfer
+    "    j     exos_resume",           // the caller is not there any more
+    "     nop",
+    "exos_synchronous:",
+    "    bne   $t9, $zero, exos_take",
+    "     lw   $t1, {current}($zero)",
+    "    lw    $t3, {function}($zero)",
+    "    bne   $t1, $zero, exos_busy",
+    "     addiu $t0, $zero, {SERVER}",
+    "    beq   $t3, $zero, exos_busy",
+    "     sw   $zero, {answer_by}($zero)", // TRANSFER
+    "    lw    $sp, {stack}($zero)",
+    "    sw    $t0, {current}($zero)", // from here on what runs is the server activity
+    "exos_serve:",
+    "    sw    $v1, {caller}($zero)",
+    "    jalr  $t3",
+    "     sw   $v1, 16($sp)",          // the fifth argument
+    "    move  $a0, $v0",
+    "    move  $a1, $v1",
+    "exos_answer:",
+    "    lw    $v1, {caller}($zero)",
+    "    lw    $v0, {answer_by}($zero)",
+    "    addiu $t9, $zero, {ANSWERED}",
+    "    sw    $zero, {current}($zero)", // from here on nothing runs
+    "exos_answered:",
+    "    syscall",
+    "    j     exos_resume",           // the caller is not there any more
+    "     nop",
+    "exos_entries_end:",
+    ".size exos_entries, . - exos_entries",
+    "",
+    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; all else is the program's. ---
+    // Interrupts are on, but the kernel does not come here a second time before the slice is given back.
+    ".type exos_end_of_slice, @function",
+    "exos_end_of_slice:",
+    "    sw    $t0, {scratch}($zero)",
+    "    sw    $t1, {scratch} + 4($zero)",
+    "    lui   $t0, %hi(exos_transfer)",
+    "    addiu $t0, $t0, %lo(exos_transfer)",
+    "    subu  $t1, $a0, $t0",
+    "    sltiu $t0, $t1, exos_entries_end - exos_transfer",
+    "    bne   $t0, $zero, exos_end_of_slice_in_transfer",
+    "     lw   $t0, {current}($zero)",
+    // a0 = where to go on; t0 = the current activity, loaded just now.
+    "exos_save:",
+    "    mfhi  $t1",
+    "    .irp n, 1,2,3,5,6,7,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
+    "    sw    $\\n, {registers} + 4*\\n($t0)",
+    "    .endr",
+    "    sw    $a0, {pc}($t0)",
+    "    mflo  $t2",
+    "    lw    $t3, {slice_a0}($zero)",
+    "    lw    $t4, {scratch}($zero)",
+    "    lw    $t5, {scratch} + 4($zero)",
+    "    sw    $t1, {hi}($t0)",
+    "    sw    $t2, {lo}($t0)",
+    "    sw    $t3, {registers} + 4*4($t0)",
+    "    sw    $t4, {registers} + 4*8($t0)",
+    "    sw    $t5, {registers} + 4*9($t0)",
+    "    .set place, 0",
+    "    .irp code, 1,2,3,4,5,6,7,9,10,11,12,13",
+    "    lw    $t1, {saved_a0} + 4*\\code($zero)",
+    "    lw    $t2, {saved_a1} + 4*\\code($zero)",
+    "    lw    $t3, {saved_a2} + 4*\\code($zero)",
+    "    lw    $t4, {saved_pc} + 4*\\code($zero)",
+    "    sw    $t1, {slots} + 16*place($t0)",
+    "    sw    $t2, {slots} + 16*place + 4($t0)",
+    "    sw    $t3, {slots} + 16*place + 8($t0)",
+    "    sw    $t4, {slots} + 16*place + 12($t0)",
+    "    .set place, place + 1",
+    "    .endr",
+    "    lw    $t1, {page_capability}($zero)",
+    "    lw    $t2, {page_capability} + 4($zero)",
+    "    lw    $t3, {used}($zero)",
+    "    lw    $t4, {limit}($zero)",
+    "    sw    $t1, {capability}($t0)",
+    "    sw    $t2, {capability} + 4($t0)",
+    "    addiu $t3, $t3, 1",
+    "    beq   $t3, $t4, 1f",
+    "     sw   $t3, {used}($zero)",
+    "    beq   $t0, $zero, exos_resume",
+    "     addiu $v0, $zero, {SELF}",
+    "    syscall",                     // a call is being served: not to be passed over
+    "    move  $a0, $v0",
+    "    addiu $v0, $zero, {WAKE}",
+    "    syscall",
+    "    j     exos_resume",
+    "     nop",
+    "1:  lui   $sp, %hi(exos_fault_stack_top)",
+    "    j     {limit_reached}",
+    "     addiu $sp, $sp, %lo(exos_fault_stack_top)",
+    "",
+    // It ended in a transfer. t1 = how far behind exos_transfer; every other register but a0 and t0 is the program's.
+    "exos_end_of_slice_in_transfer:",
+    "    sltiu $t0, $t1, exos_transfer_end - exos_transfer",
+    "    bne   $t0, $zero, 1f",
+    "     sltiu $t0, $t1, exos_serve - exos_transfer",
+    "    bne   $t0, $zero, 2f",
+    "     sltiu $t0, $t1, exos_answered - exos_transfer",
+    "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
+    "     lw   $t0, {current}($zero)",
+    // In the answer: it is not given yet.
+    "    addiu $t0, $zero, {SERVER}",
+    "    sw    $t0, {current}($zero)",
+    "    lui   $a0, %hi(exos_answer)",
+    "    j     exos_save",
+    "     addiu $a0, $a0, %lo(exos_answer)",
+    // In a transfer that is not made yet.
+    "1:  lw    $t0, {current}($zero)",
+    "    lui   $a0, %hi(exos_transfer)",
+    "    addiu $a0, $a0, %lo(exos_transfer)",
+    "    j     exos_save",
+    "     sw   $zero, {awaits}($t0)",
+    // In an entry: what is to become of the message?
+    "2:  bne   $t9, $zero, 3f",
+    "     lw   $a0, {slice_a0}($zero)",
+    "    bne   $v0, $zero, exos_resume", // asynchronous: ignored
+    "     lw   $t0, {current}($zero)",
+    "    lw    $t3, {function}($zero)",
+    "    bne   $t0, $zero, exos_busy",
+    "     addiu $t0, $zero, {SERVER}",
+    "    beq   $t3, $zero, exos_busy",
+    "     lw   $sp, {stack}($zero)",
+    "    lui   $a0, %hi(exos_serve)",
+    "    addiu $a0, $a0, %lo(exos_serve)",
+    "    j     exos_save",
+    "     sw   $t0, {current}($zero)",
+    "3:  take_answer exos_resume",
+    ".size exos_end_of_slice, . - exos_end_of_slice",
+    "",
+    // --- A load from an unmapped page: a0 = EPC, a1 = BadVAddr. Public memory is mapped where it can be read. -------------
+    ".type exos_load_missed, @function",
+    "exos_load_missed:",
+    "    sw    $a0, {saved_pc} + 4*2($zero)",
+    "    srl   $a0, $a1, {window_bits}",
+    "    addiu $a0, $a0, -{window_number}",
+    "    bne   $a0, $zero, 1f",
+    "     sll  $a2, $a1, 32 - {window_bits}",
+    "    srl   $a2, $a2, 32 - {window_bits}",
+    "    ori   $a2, $a2, 0xfff",
+    "    xori  $a2, $a2, 0xfff ^ {VALID}",
+    "    sw    $v0, {handler_scratch}($zero)",
+    "    addiu $v0, $zero, {TLB_WRITE}",
+    "    syscall",
+    "    bgez  $v0, exos_return + 32*2",
+    "     lw   $v0, {handler_scratch}($zero)",
+    "1:  lw    $a0, {saved_pc} + 4*2($zero)",
+    "    addiu $a2, $zero, 4*2",       // Cause
+    ".size exos_load_missed, . - exos_load_missed",
+    // Falls into:
     "",
     // --- Exceptions that the program has set no handler for: a0 = EPC, a1 = BadVAddr, a2 = Cause. -------------------------
     ".type exos_unhandled, @function",
@@ -176,16 +582,33 @@ global_asm!(
     "     addiu $sp, $sp, %lo(exos_stack_top)",
     ".size _start, . - _start",
     "",
+    // The first instruction of an environment that another has made: its stack is where all such have theirs, and what it
+    // is to do is on top of it.
+    ".globl exos_child_start",
+    ".type exos_child_start, @function",
+    "exos_child_start:",
+    "    lui   $a0, {birth} >> 16",
+    "    ori   $a0, $a0, {birth} & 0xffff",
+    "    j     {begin_child}",
+    "     addiu $sp, $a0, -16",        // a function's caller keeps room for four register arguments
+    ".size exos_child_start, . - exos_child_start",
+    "    .balign 16",                  // the linker would fill a gap with what is no instruction of MIPS I
+    "",
     // --- What the kernel is told. -----------------------------------------------------------------------------------------
     ".section .note.aegis, \"a\", @note",
     "    .balign 4",
     "    .word {owner_bytes}, {header_bytes}, {NOTE_TYPE}",
     "    .asciz \"Aegis\"",
     "    .balign 4",
+    ".globl exos_header",
+    ".type exos_header, @object",
+    "exos_header:",
     "    .word {VERSION}",
     "    .word exos_start_of_slice, exos_end_of_slice",
     "    .word 0",                     // interrupts are the kernel's
-    "    .rept 7",
+    "    .word exos_unhandled",
+    "    .word exos_load_missed",
+    "    .rept 5",
     "    .word exos_unhandled",
     "    .endr",
     "    .word 0",                     // so are system calls
@@ -193,9 +616,10 @@ global_asm!(
     "    .word exos_unhandled",
     "    .endr",
     "    .word 0, 0, 0",
-    "    .word 0, 0",                  // no transfers of control
+    "    .word exos_synchronous, exos_asynchronous",
     "    .word exos_return, exos_return_end",
-    "    .word exos_resume, exos_resume_end",
+    "    .word exos_resume_range, exos_resume_end",
+    ".size exos_header, . - exos_header",
     "",
     ".section .stack, \"aw\", @nobits",
     "    .balign 4096",
@@ -210,24 +634,60 @@ global_asm!(
     saved_a1 = const SAVE_PAGE + offset_of!(SavePage, a1) as u32,
     saved_a2 = const SAVE_PAGE + offset_of!(SavePage, a2) as u32,
     slice_a0 = const SAVE_PAGE + offset_of!(SavePage, a0) as u32 + 4 * END_OF_SLICE_SLOT as u32,
-    context = const CONTEXT + offset_of!(Context, registers) as u32,
-    hi = const CONTEXT + offset_of!(Context, hi) as u32,
-    lo = const CONTEXT + offset_of!(Context, lo) as u32,
-    pc = const CONTEXT + offset_of!(Context, pc) as u32,
-    used = const CONTEXT + offset_of!(Context, used) as u32,
-    limit = const CONTEXT + offset_of!(Context, limit) as u32,
-    YIELD = const aegis_abi::call::YIELD,
+    page_capability = const SAVE_PAGE + offset_of!(SavePage, capability) as u32,
+    handler_scratch = const HANDLER_SCRATCH,
+    registers = const of_activity!(registers),
+    hi = const of_activity!(hi),
+    lo = const of_activity!(lo),
+    pc = const of_activity!(pc),
+    awaits = const of_activity!(awaits),
+    kind = const of_activity!(kind),
+    answer = const of_activity!(answer),
+    capability = const of_activity!(capability),
+    slots = const of_activity!(slots),
+    main_awaits = const of_activity!(awaits),
+    server_awaits = const of_activity!(awaits) + SERVER,
+    SERVER = const SERVER,
+    current = const CURRENT,
+    function = const own!(function),
+    stack = const own!(stack),
+    caller = const own!(caller),
+    answer_by = const own!(answer_by),
+    used = const own!(used),
+    limit = const own!(limit),
+    scratch = const own!(scratch),
+    CALL = const CALL,
+    ANSWERED = const ANSWERED,
+    BUSY = const BUSY,
+    window_bits = const WINDOW_BITS,
+    window_number = const WINDOW >> WINDOW_BITS,
+    VALID = const entry_lo::VALID,
+    SELF = const call::SELF,
+    WAKE = const call::WAKE,
+    YIELD = const call::YIELD,
+    YIELD_TO = const call::YIELD_TO,
+    TRANSFER_ASYNC = const call::TRANSFER_ASYNC,
+    TLB_WRITE = const call::TLB_WRITE,
     VERSION = const aegis_abi::VERSION,
     NOTE_TYPE = const NOTE_TYPE,
     owner_bytes = const NOTE_OWNER.len() + 1,
     header_bytes = const size_of::<ProgramHeader>(),
     stack_bytes = const STACK,
     fault_stack_bytes = const FAULT_STACK,
+    birth = const crate::environment::BIRTH,
     unhandled = sym fault::unhandled,
     limit_reached = sym fault::limit_reached,
     begin = sym begin,
+    begin_child = sym crate::environment::begin,
 );
+
+/// A word of the save page that a handler may put a register in, as long as it causes no exception of its own: an
+/// offset from `$zero`.
+pub const HANDLER_SCRATCH: u32 = SAVE_PAGE + (offset_of!(SavePage, a0) + 4 * SCRATCH_SLOT) as u32;
 
 // Each return sequence serves the slot of its code.
 const _: () = assert!(CODES >= 16 && RETURN_SEQUENCE_BYTES == 32);
 const _: () = assert!(NOTE_OWNER.len() == 5, "the note above has another owner");
+const _: () = assert!(size_of::<Own>() <= size_of::<[u32; 832]>());
+// The entries test for it as for zero, and answer with the registers of the call.
+const _: () = assert!(CALL == 0 && call::TRANSFER == 0);

@@ -9,13 +9,13 @@ exos_rt::program!(main);
 use exos_rt::abi::call::{CONSOLE_WRITE, GATE_BYTES, NUMBER_MASK, SELF, SET_HANDLER};
 use exos_rt::abi::console::WRITE_MAX;
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::vm::SAVE_PAGE;
+use exos_rt::abi::vm::{PUBLIC_PAGE, SAVE_PAGE};
 use exos_rt::abi::{self, Error};
 use exos_rt::{call, println, program};
 
 fn result(number: u32, a0: u32, a1: u32) -> i32 {
     // SAFETY: the kernel refuses what it is asked here.
-    unsafe { call::raw(a0, a1, 0, number) }
+    unsafe { call::raw(a0, a1, 0, 0, number) }
 }
 
 fn main() {
@@ -23,8 +23,9 @@ fn main() {
     for number in (0..=NUMBER_MASK).step_by(GATE_BYTES as usize).filter(|&number| !used(number)) {
         assert_eq!(result(number, 0, 0), Error::NoSuchCall as i32, "call {number:#x}");
     }
-    assert_eq!(result(u32::MAX, 0, 0), Error::NoSuchCall as i32);
+    // 0 alone is the synchronous transfer.
     assert_eq!(result(0x8000_0000, 0, 0), Error::NoSuchCall as i32);
+    assert_eq!(result(!NUMBER_MASK, 0, 0), Error::NoSuchCall as i32);
     // Bits outside of the mask do not count.
     assert_eq!(result(SELF | 0x8000_003f, 0, 0), call::self_id().0.cast_signed());
 
@@ -35,7 +36,7 @@ fn main() {
         (good, u32::MAX, Error::BadArgument),
         (0, 1, Error::BadPointer),
         (0x0fff, 2, Error::BadPointer),
-        (SAVE_PAGE - 1, 2, Error::BadPointer),
+        (PUBLIC_PAGE - 1, 2, Error::BadPointer),
         (SAVE_PAGE + 0xfff, 2, Error::BadPointer),
         (0x7fff_ffff, 2, Error::BadPointer),
         (0x8000_0000, 1, Error::BadPointer),

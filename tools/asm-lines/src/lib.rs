@@ -3,11 +3,13 @@
 //! For assembly that is not part of a compiled function the compiler makes no debug information. These macros are used
 //! like those of `core::arch`, to which they pass everything on, and add it: for each section's code a compilation unit
 //! (DWARF, version 4) with a line table. Each string, or macro that stands for one, is a row, also within the
-//! assembler's own macros and repetitions. Not an instruction is added, and nothing of it is loaded.
+//! assembler's own macros and repetitions; of a string of many lines, those that go through `lines!` have a row each. Not
+//! an instruction is added, and nothing of it is loaded.
 //!
 //! The assembler's labels 80 to 87 are taken.
 
 use std::env;
+use std::fmt::Display;
 
 use proc_macro::{Delimiter, Group, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
@@ -21,6 +23,25 @@ pub fn global_asm(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn naked_asm(input: TokenStream) -> TokenStream {
     with_lines("::core::arch::naked_asm!", input)
+}
+
+/// A raw string of many lines that stands in one of the other macros, in this file or another: each line is a row.
+#[proc_macro]
+pub fn lines(input: TokenStream) -> TokenStream {
+    let argument: Argument = input.into_iter().collect();
+    let span = span(&argument);
+    let text = argument[0].to_string();
+    let text = text.trim_start_matches(['r', '#']).trim_end_matches('#').trim_matches('"');
+    let mut result = another_file(&span.file());
+    for (number, line) in (span.line()..).zip(text.lines()) {
+        if Part::of_text(line) == Part::Line {
+            result.push_str(&row(FILES, number));
+            result.push('\n');
+        }
+        result.push_str(line);
+        result.push('\n');
+    }
+    TokenTree::from(Literal::string(&result)).into()
 }
 
 /// The call of a macro with `input`, and with what tells the lines of its strings.
@@ -38,7 +59,7 @@ fn with_lines(callee: &str, input: TokenStream) -> TokenStream {
     for argument in strings {
         let part = Part::of(&argument);
         match part {
-            Part::Line if in_code => all.push(string(&row(span(&argument), &files))),
+            Part::Line if in_code => all.push(string(&row(number(&argument, &files), span(&argument).line()))),
             Part::Code | Part::Data if in_code => all.push(string(&tail(&files))),
             _ => {}
         }
@@ -68,13 +89,16 @@ fn arguments(input: TokenStream) -> Vec<Argument> {
     tokens.split(is_comma).filter(|argument| !argument.is_empty()).map(<[_]>::to_vec).collect()
 }
 
-/// Whether it is assembly, and not an operand: a literal, or the call of a macro. What a macro of the user's was given
-/// comes in a group without brackets.
+/// Whether it is assembly, and not an operand: a literal, or the call of a macro, which may have a path. What a macro of
+/// the user's was given comes in a group without brackets.
 fn is_string(argument: &Argument) -> bool {
     match &argument[..] {
         [TokenTree::Literal(_)] => true,
         [TokenTree::Group(group)] => group.delimiter() == Delimiter::None,
-        [TokenTree::Ident(_), TokenTree::Punct(punct), ..] => punct.as_char() == '!',
+        [TokenTree::Ident(_), TokenTree::Punct(punct), ..] if punct.as_char() == '!' => true,
+        [TokenTree::Ident(_), TokenTree::Punct(first), TokenTree::Punct(second), ..] => {
+            first.as_char() == ':' && second.as_char() == ':'
+        }
         _ => false,
     }
 }
@@ -120,6 +144,7 @@ impl Part {
             Some(".section" | ".pushsection") if text.contains(r#"\"ax"#) => Self::Code,
             Some(".section" | ".pushsection") => Self::Data,
             Some(".word") => Self::Line,
+            Some(comment) if comment.starts_with('#') => Self::Directive,
             Some(word) if word.starts_with('.') => Self::Directive,
             Some(label) if label.ends_with(':') && words.next().is_none() => Self::Directive,
             Some(_) => Self::Line,
@@ -130,6 +155,7 @@ impl Part {
 
 /// What goes before the code: the beginning of its line table.
 fn head(files: &[String]) -> String {
+    let count = files.len();
     let files: String = files.iter().map(|file| format!(".asciz {}\n.byte 0, 0, 0\n", quote(file))).collect();
     format!(
         "80: .pushsection .debug_line, \"\", @{TYPE}, unique, 80
@@ -141,16 +167,36 @@ fn head(files: &[String]) -> String {
         .byte 0                        # no directories
         {files}
         .byte 0
-        83: .popsection"
+        83: .popsection
+        .set {FILES}, {count}"
     )
+}
+
+/// Adds a file to the line table; it is the one with the number [`FILES`] then.
+fn another_file(name: &str) -> String {
+    let bytes = 1 + name.len() + 4;
+    let name = quote(name);
+    format!(
+        ".set {FILES}, {FILES} + 1
+        .pushsection .debug_line, \"\", @{TYPE}, unique, 80
+        .byte 0, {bytes}, 3              # DW_LNE_define_file
+        .asciz {name}
+        .byte 0, 0, 0
+        .popsection
+        "
+    )
+}
+
+/// The number of the file in which an argument stands.
+fn number(argument: &Argument, files: &[String]) -> usize {
+    let file = span(argument).file();
+    1 + files.iter().position(|known| *known == file).expect("it is one of the files")
 }
 
 /// A row of the line table for what follows. Each begins at line 1, and goes back there, for in a macro nobody knows
 /// which was before.
-fn row(span: Span, files: &[String]) -> String {
-    let file = span.file();
-    let file = 1 + files.iter().position(|known| *known == file).expect("it is one of the files");
-    let forward = span.line() - 1;
+fn row(file: impl Display, line: usize) -> String {
+    let forward = line - 1;
     format!(
         "84: .pushsection .debug_line, \"\", @{TYPE}, unique, 80
         .byte 0, 5, 2                  # DW_LNE_set_address
@@ -196,6 +242,9 @@ fn tail(files: &[String]) -> String {
         87: .popsection"
     )
 }
+
+/// The assembler's name for the number of files that the line table has so far.
+const FILES: &str = "asm_lines_files";
 
 /// The type that a section of debug information has on MIPS.
 const TYPE: &str = "0x7000001e";

@@ -13,8 +13,8 @@ class Taken(Unwinder):
 
     # In Status: an exception is being taken. In Cause: which, and that of a system call.
     TAKEN, CODE, SYSTEM_CALL = 0x02, 0x7C, 0x20
-    # These know more: it is in $k0.
-    GATES = ["gates", "no_such_call"]
+    # These know more: it is in $k0, or in the kernel's frame.
+    GATES = ["gates", "no_such_call", "primitive_ends"]
 
     def __init__(self):
         super().__init__("aegis-exception")

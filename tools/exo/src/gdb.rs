@@ -157,6 +157,7 @@ const SESSIONS: &[Session] = &[
             "continue",
             "stepi",
             "stepi",
+            "stepi",
             "backtrace",
             "python resume = gdb.newest_frame().older().pc()",
             // To the first instruction of the program's.
@@ -197,6 +198,30 @@ const SESSIONS: &[Session] = &[
             "  software_tlb_miss () at aegis/src/arch/trap.rs:",
             " aegis_many_pages::main () at tests/src/bin/aegis_many_pages.rs:",
             "$1 = true",
+        ],
+    ),
+    (
+        "primitive",
+        "aegis_transfer",
+        &[
+            // Public memory is mapped where it was missed.
+            "tbreak primitive_ends",
+            "continue",
+            "python said = set()",
+            "python while gdb.newest_frame().pc() >> 31: said.add(gdb.newest_frame().older().pc()); gdb.execute('stepi')",
+            "python print('where each step said:', said == {gdb.newest_frame().pc()})",
+            "tbreak aegis::kernel::Kernel::transfer",
+            "continue",
+            "backtrace",
+        ],
+        &[
+            "exos_load_missed () at exos/rt/src/sequences.rs:",
+            "where each step said: True",
+            "#0  aegis::kernel::Kernel::transfer (",
+            " aegis::arch::entry::primitive (frame=",
+            "  primitive () at aegis/src/arch/trap.rs:",
+            " exos_transfer () at exos/rt/src/sequences.rs:",
+            " aegis_transfer::main () at tests/src/bin/aegis_transfer.rs:",
         ],
     ),
     (

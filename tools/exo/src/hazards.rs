@@ -24,7 +24,9 @@ pub fn check(workspace: &Workspace, guest: &Guest) -> Result<()> {
                 let except = excepted_rules(&source)?;
                 Options { user: true, restartable: restartable(&file)?, except, ..Options::default() }
             }
-            What::Supervisor(board) => Options { mips32_kernel: board == Board::Malta, ..Options::default() },
+            What::Supervisor(Board::Malta) => Options { mips32_kernel: true, ..Options::default() },
+            // The kernel hands the floating-point unit on, and so clears its registers.
+            What::Supervisor(Board::Decstation) => Options { fpu: true, ..Options::default() },
         };
         let report = hazard::check_elf(&file, &options)?;
         if !report.findings.is_empty() {

@@ -6,6 +6,7 @@
 //! half comes through the general vector, where it is treated as the miss that it is (`vectors`).
 
 use super::layout::STLB_DISTANCE;
+use aegis_abi::vm::entry_lo;
 use core::arch::asm;
 
 bitflags::bitflags! {
@@ -54,6 +55,8 @@ bitflags::bitflags! {
         const DIRTY = 1 << 2;
         /// Cached, not coherent with other processors, of which there are none.
         const CACHED = 3 << 3;
+        /// Not cached.
+        const UNCACHED = 2 << 3;
         /// The frame.
         const FRAME = 0x03ff_ffc0;
     }
@@ -64,6 +67,32 @@ impl EntryLo {
     pub fn page(frame: u32, writable: bool) -> Self {
         let dirty = if writable { Self::DIRTY } else { Self::empty() };
         Self::from_bits_retain(frame >> 6) | Self::VALID | Self::CACHED | dirty
+    }
+
+    /// From what programs write: bits of `aegis_abi::vm::entry_lo`. Never global.
+    pub fn from_program(word: u32) -> Self {
+        let bits = [(entry_lo::VALID, Self::VALID), (entry_lo::DIRTY, Self::DIRTY)];
+        let set = bits.into_iter().filter(|&(bit, _)| word & bit != 0).map(|(_, set)| set).collect();
+        let cached = if word & entry_lo::UNCACHED == 0 { Self::CACHED } else { Self::UNCACHED };
+        Self::from_bits_retain((word & entry_lo::FRAME) >> 6) | cached | set
+    }
+
+    /// As programs read it.
+    pub fn to_program(self) -> u32 {
+        let bits = [(entry_lo::VALID, Self::VALID), (entry_lo::DIRTY, Self::DIRTY)];
+        let set: u32 = bits.into_iter().filter(|&(_, bit)| self.contains(bit)).map(|(set, _)| set).sum();
+        let uncached = if self.contains(Self::CACHED) { 0 } else { entry_lo::UNCACHED };
+        self.frame() << 12 | uncached | set
+    }
+
+    /// The number of its frame.
+    pub fn frame(self) -> u32 {
+        self.bits() >> 6 & 0xf_ffff
+    }
+
+    /// Without the rights that are clear in `rights`, a word as programs write it.
+    pub fn restricted(self, rights: u32) -> Self {
+        Self::from_program(self.to_program() & (rights | !(entry_lo::VALID | entry_lo::DIRTY)))
     }
 }
 
@@ -106,6 +135,11 @@ pub fn status() -> u32 {
     read!(12, 0)
 }
 
+/// Random: which entry of the TLB would be replaced next.
+pub fn random() -> u32 {
+    read!(1, 0)
+}
+
 /// Where the exception was.
 pub fn epc() -> u32 {
     read!(14, 0)
@@ -132,47 +166,153 @@ pub fn set_compare(at: u32) {
     unsafe { write!(11, 0, at) }
 }
 
-/// Enters the page that was missed last: into the software TLB, where `tag` is its entry's tag, and into the TLB.
+/// Sets Status: of a program that will run when the kernel is left. Here every program has the same, which the way out
+/// of the kernel sets.
 ///
 /// # Safety
-/// `tag` is the tag of the software TLB's entry for the page and context id, no exception was taken since the miss, and
-/// the context's owner may use `entry_lo`'s frame in the way that it allows.
-pub unsafe fn tlb_enter(tag: *mut u32, entry_lo: EntryLo) {
-    let (pair, odd) = (entry_hi(), bad_vaddr() & ODD);
-    // SAFETY: the entries for the pages of a pair are neighbours, at addresses that differ in one bit: the other page's
-    // is in the table.
-    let other_lo = unsafe {
-        tag.write_volatile(pair | odd);
-        tag.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
-        let other = (tag as u32 ^ 4) as *mut u32;
-        let matches = other.read_volatile() == pair | (odd ^ ODD);
-        if matches { other.byte_add(STLB_DISTANCE as usize).read_volatile() } else { 0 }
-    };
-    let (even_lo, odd_lo) = if odd == 0 { (entry_lo.bits(), other_lo) } else { (other_lo, entry_lo.bits()) };
-    // SAFETY: for this page the caller's, for the other what was entered before. EntryHi names the pair; if the TLB has
-    // it already, with an invalid half, that entry is replaced. No `nomem`: the mapping changes what memory there is.
+/// It is an environment's.
+pub unsafe fn set_status(_: Status) {}
+
+/// Sets EntryHi: which context id addresses are looked up with.
+///
+/// # Safety
+/// The kernel itself uses no mapped address; the program that runs next has this context id.
+pub unsafe fn set_entry_hi(entry_hi: u32) {
+    // SAFETY: the caller's.
+    unsafe { write!(10, 0, entry_hi) }
+}
+
+/// What the software TLB's entry for the page of `address` has as its tag, for a context id as in `entry_hi`.
+pub fn tag(address: u32, entry_hi: u32) -> u32 {
+    address >> 12 << 12 | entry_hi
+}
+
+/// Where in the TLB the pair of the page with this tag is, and leaves EntryHi so.
+fn find(tag: u32) -> Option<u32> {
+    let found: i32;
+    // SAFETY: the kernel uses no mapped address.
     unsafe {
-        asm!(
-            ".set noreorder",
-            ".set noat",
-            "mtc0 {even}, $2",     // EntryLo0
-            "mtc0 {odd}, $3",      // EntryLo1
-            ".word 0x000000c0",    // ehb
-            "tlbp",
-            ".word 0x000000c0",    // ehb
-            "mfc0 {even}, $0",     // Index: negative if there is none
-            "nop",
-            "bltz {even}, 1f",
-            " nop",
-            "tlbwi",
-            "b    2f",
-            " nop",
-            "1: tlbwr",
-            "2: .word 0x000000c0", // ehb
-            even = inout(reg) even_lo => _,
-            odd = in(reg) odd_lo,
-            options(nostack, preserves_flags)
-        );
+        write!(10, 0, tag & !ODD);
+        asm!(".set noreorder", "tlbp", ".word 0x000000c0", "mfc0 {0}, $0", out(reg) found, options(nostack, preserves_flags));
+    }
+    u32::try_from(found).ok()
+}
+
+/// What an entry of the TLB maps: the tag of its even page, and the EntryLo of both; changes EntryHi.
+fn read_entry(entry: u32) -> (u32, [EntryLo; 2]) {
+    let (even, odd): (u32, u32);
+    // SAFETY: as in `find`.
+    unsafe {
+        write!(0, 0, entry);
+        asm!(".set noreorder", "tlbr", ".word 0x000000c0", "mfc0 {0}, $2", "mfc0 {1}, $3", out(reg) even, out(reg) odd,
+             options(nostack, preserves_flags));
+    }
+    (entry_hi(), [EntryLo::from_bits_retain(even), EntryLo::from_bits_retain(odd)])
+}
+
+/// Writes an entry of the TLB, or a random one; changes EntryHi.
+///
+/// # Safety
+/// No other entry is for this pair. Its owner may use the frames so.
+unsafe fn write_entry(entry: Option<u32>, entry_hi: u32, [even, odd]: [EntryLo; 2]) {
+    // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is.
+    unsafe {
+        write!(10, 0, entry_hi);
+        write!(2, 0, even.bits());
+        write!(3, 0, odd.bits());
+        match entry {
+            Some(entry) => {
+                write!(0, 0, entry);
+                asm!("tlbwi", ".word 0x000000c0", options(nostack, preserves_flags));
+            }
+            None => asm!("tlbwr", ".word 0x000000c0", options(nostack, preserves_flags)),
+        }
+    }
+}
+
+/// Makes an entry of the TLB stand for a pair of pages of kseg0, which is never looked up: for each entry another.
+fn clear_entry(entry: u32) {
+    // SAFETY: no program can use these pages.
+    unsafe { write_entry(Some(entry), 0x8000_0000 + (entry << 13), [EntryLo::empty(); 2]) }
+}
+
+/// Does something that changes EntryHi, and sets it back.
+fn keeping_entry_hi<R>(work: impl FnOnce() -> R) -> R {
+    let entry_hi = entry_hi();
+    let result = work();
+    // SAFETY: it was so.
+    unsafe { set_entry_hi(entry_hi) };
+    result
+}
+
+/// Enters a page into the TLB: `tag` is its entry's tag in the software TLB, which has been written. The other page of
+/// its pair is what the software TLB has.
+///
+/// # Safety
+/// The environment whose context id the tag names may use `entry_lo`'s frame in the way that it allows.
+pub unsafe fn tlb_write(tag: *const u32, entry_lo: EntryLo) {
+    // SAFETY: the caller's; entries for the pages of a pair are neighbours, at addresses that differ in one bit.
+    keeping_entry_hi(|| unsafe {
+        let this = tag.read_volatile();
+        let neighbour = (tag as u32 ^ 4) as *const u32;
+        let other_lo = if neighbour.read_volatile() == this ^ ODD {
+            EntryLo::from_bits_retain(neighbour.byte_add(STLB_DISTANCE as usize).read_volatile())
+        } else {
+            EntryLo::empty()
+        };
+        let pair = if this & ODD == 0 { [entry_lo, other_lo] } else { [other_lo, entry_lo] };
+        write_entry(find(this), this & !ODD, pair);
+    });
+}
+
+/// Deletes the page with this tag from the TLB, and with it the other one of its pair.
+pub fn tlb_delete(tag: u32) {
+    keeping_entry_hi(|| {
+        if let Some(entry) = find(tag) {
+            clear_entry(entry);
+        }
+    });
+}
+
+/// What the TLB maps the page with this tag to.
+pub fn tlb_probe(tag: u32) -> Option<EntryLo> {
+    let entry_lo = keeping_entry_hi(|| find(tag).map(|entry| read_entry(entry).1[usize::from(tag & ODD != 0)]));
+    entry_lo.filter(|entry_lo| entry_lo.contains(EntryLo::VALID))
+}
+
+/// Deletes all entries of the TLB for which `which` says so of either page; it is given the tag and the EntryLo.
+pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
+    keeping_entry_hi(|| {
+        for entry in 0..tlb_entries() {
+            let (tag, [even, odd]) = read_entry(entry);
+            let mut delete = |tag, entry_lo: EntryLo| entry_lo.contains(EntryLo::VALID) && which(tag, entry_lo);
+            if (tag as i32) >= 0 && delete(tag, even) | delete(tag | ODD, odd) {
+                clear_entry(entry);
+            }
+        }
+    });
+}
+
+/// Entries of the TLB.
+pub fn tlb_entries() -> u32 {
+    (read!(16, 1) >> 25 & 0x3f) + 1
+}
+
+/// What one of the [`tlb_entries`] maps: tag and EntryLo of both pages.
+pub fn tlb_read(entry: u32) -> [(u32, EntryLo); 2] {
+    let (tag, [even, odd]) = keeping_entry_hi(|| read_entry(entry));
+    [(tag, even), (tag | ODD, odd)]
+}
+
+/// Makes the instruction cache forget `bytes` bytes of physical memory from `start` on; both are multiples of 32. The
+/// data cache writes back what it has of them.
+pub fn flush_instructions(start: u32, bytes: u32) {
+    for line in (start..start + bytes).step_by(16) {
+        // SAFETY: no contents of memory change. D-cache hit writeback invalidate, I-cache hit invalidate.
+        unsafe {
+            asm!(".set push", ".set mips32", "cache 0x15, 0({0})", "cache 0x10, 0({0})", ".set pop",
+                 in(reg) 0x8000_0000 + line, options(nostack, preserves_flags));
+        }
     }
 }
 
@@ -195,24 +335,8 @@ pub fn initialise() {
             write!(15, 1, 0x8000_0000_u32); // EBase: where the vectors are
         }
     }
-    let last = read!(16, 1) >> 25 & 0x3f;
-    for index in 0..=last {
-        // SAFETY: as above.
-        unsafe {
-            asm!(
-                ".set noreorder",
-                ".set noat",
-                "mtc0 {index}, $0",
-                "mtc0 {high}, $10",
-                "mtc0 $zero, $2",
-                "mtc0 $zero, $3",
-                ".word 0x000000c0", // ehb
-                "tlbwi",
-                ".word 0x000000c0", // ehb
-                index = in(reg) index,
-                high = in(reg) 0x8000_0000 + (index << 13),
-                options(nostack, preserves_flags)
-            );
-        }
+    // No program runs yet.
+    for entry in 0..tlb_entries() {
+        clear_entry(entry);
     }
 }

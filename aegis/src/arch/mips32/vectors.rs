@@ -52,13 +52,17 @@ global_asm!(
     "1:  j     dispatch",
     "     lw   $k0, {handlers}($k1)",  // where this exception goes
     "",
-    "2:  andi  $v0, $v0, {number_mask}",
+    "2:  beq   $v0, $zero, 3f",        // a synchronous transfer
+    "     nop",
+    "    andi  $v0, $v0, {number_mask}",
     "    lui   $k0, {gates}",
     "    addu  $v0, $v0, $k0",
     "    mfc0  $k0, $14",              // EPC
     "    jr    $v0",
     "     addiu $k0, $k0, 4",          // k0: where the program goes on; k1: its record; v0: the gate
     "",
+    "3:  j     primitive",
+    "     move $k0, $zero",            // the number
     frame_ends_at_epc!(),
     ".size general, . - general",
     "",

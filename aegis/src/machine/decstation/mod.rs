@@ -22,6 +22,9 @@ use core::fmt::Write;
 /// The most bytes that one interrupt sends, on a machine whose line is always ready.
 const BYTES_AT_ONCE: usize = 16;
 
+/// Bytes of each of the caches of a KN02: direct-mapped, by physical address.
+pub const CACHE_BYTES: u32 = 64 * 1024;
+
 /// The devices.
 pub struct Machine(());
 
@@ -37,6 +40,15 @@ impl Machine {
         dz::initialise();
         csr::enable_serial();
         Self(())
+    }
+
+    /// What nobody who was not there when the machine was switched on can know, as far as a DECstation has such a thing: date and
+    /// time of day to the second, and the count of clock cycles, modulo 56, since it was reset.
+    pub fn entropy(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..10].copy_from_slice(&rtc::time());
+        bytes[10..14].copy_from_slice(&cp0::random().to_le_bytes());
+        bytes
     }
 
     /// Lets the clock tick.

@@ -30,3 +30,9 @@ pub fn acknowledge() -> bool {
     // SAFETY: as above; reading register C clears it.
     unsafe { register::<u8>(C).read_volatile() & PERIODIC_FLAG != 0 }
 }
+
+/// The time of day and the date, as far as the chip counts them.
+pub fn time() -> [u8; 10] {
+    // SAFETY: as above; reading these registers does nothing else.
+    core::array::from_fn(|n| unsafe { register::<u8>(BASE + 4 * n as u32).read_volatile() })
+}

@@ -21,6 +21,9 @@ use aegis_abi::console::{VERDICT_FAIL, VERDICT_PASS};
 use core::fmt::Write;
 use timer::Timer;
 
+/// The emulator has no caches; one page makes all frames alike.
+pub const CACHE_BYTES: u32 = 4096;
+
 /// The devices.
 pub struct Machine {
     timer: Timer,
@@ -41,6 +44,15 @@ impl Machine {
     pub fn new(_: &BootInfo) -> Self {
         uart::initialise();
         Self { timer: Timer::new() }
+    }
+
+    /// What nobody who was not there when the machine was switched on can know, as far as it has such a thing: the
+    /// processor's count of its own clock, which the emulator makes of the host's.
+    pub fn entropy(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&cp0::count().to_le_bytes());
+        bytes[4..8].copy_from_slice(&cp0::random().to_le_bytes());
+        bytes
     }
 
     /// Lets the clock tick.

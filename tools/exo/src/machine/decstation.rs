@@ -30,7 +30,7 @@ pub fn version() -> String {
 pub fn command_line(job: &Job) -> String {
     let memory = job.memory.map_or(String::new(), |megabytes| format!(" --ram {megabytes}"));
     let (profile, arguments, image) = (job.clock.name(), job.arguments, job.image.display());
-    format!("cargo run --release --package decstation -- --profile {profile}{memory} -o \"{arguments}\" {image}")
+    format!("cargo run --release --package decstation -- --profile {profile} --fpu{memory} -o \"{arguments}\" {image}")
 }
 
 /// The model's parameters for a clock.
@@ -52,6 +52,8 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
         profile,
         boot_args: job.arguments.to_owned(),
         instant_serial: job.instant_console,
+        // Every DECstation has one.
+        fpu: true,
         ..Config::default()
     };
     let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });

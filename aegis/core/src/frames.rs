@@ -1,0 +1,187 @@
+//! Physical memory: who owns which frame, where it may be mapped, and how all its mappings are broken.
+//!
+//! The paper's section 5.5. To break the bindings of a frame they must be found: the table notes for each frame the one
+//! entry of the software TLB that may hold it, or that there may be several. The usual frame is mapped once and is
+//! unbound at once; the others take a search of the software TLB, a part of it a call, while nobody can bind them.
+
+use crate::capability::{Key, Resource};
+use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES};
+use aegis_abi::Error;
+use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, Frame, KERNEL, PUBLIC, WRITE};
+
+/// Entries of the software TLB that one call searches.
+pub const SEARCH_STEP: u32 = 512;
+
+/// The tags that assembly compares with what a program shows for a frame that it does not own. Each is the tag of the
+/// frame's capability if that has been shown before and was valid, and otherwise one that nobody can show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct Verifier {
+    /// For a mapping that does not allow stores.
+    pub read: [u32; 2],
+    /// For one that does.
+    pub write: [u32; 2],
+}
+
+const _: () = assert!(size_of::<Verifier>() == 16);
+
+/// Where a frame may be mapped: the meaning of [`Frame::binding`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bound {
+    /// Nowhere.
+    Nowhere,
+    /// In the software TLB's entry whose tag is at this address, and in the TLB for the same page.
+    Slot(u32),
+    /// In the software TLB from this index on, and in the TLB for the same pages.
+    From(u32),
+}
+
+impl Bound {
+    pub(crate) const fn of(binding: u32) -> Self {
+        match binding {
+            0 => Self::Nowhere,
+            // The kernel's addresses are negative.
+            slot if (slot as i32) < 0 => Self::Slot(slot),
+            anywhere => Self::From(anywhere.wrapping_sub(BOUND_ANYWHERE)),
+        }
+    }
+}
+
+/// The table of frames, by number.
+pub struct Frames<'a> {
+    table: &'a mut [Frame],
+    verifiers: &'a mut [Verifier],
+    /// How often the capabilities of each were made void.
+    nonces: &'a mut [u64],
+    /// What stands in a verifier while no valid tag is known.
+    blank: Capability,
+}
+
+impl<'a> Frames<'a> {
+    /// As many frames as `table` is long, all the kernel's.
+    ///
+    /// # Panics
+    /// If the tables differ in length.
+    #[must_use]
+    pub fn new(table: &'a mut [Frame], verifiers: &'a mut [Verifier], nonces: &'a mut [u64], key: &Key) -> Self {
+        assert!(table.len() == verifiers.len() && table.len() == nonces.len(), "tables of frames differ in length");
+        let blank = key.blank();
+        table.fill(Frame { owner: KERNEL, binding: 0 });
+        verifiers.fill(Verifier { write: blank.0, read: blank.0 });
+        nonces.fill(0);
+        Self { table, verifiers, nonces, blank }
+    }
+
+    /// Says whose a frame is, before any program runs.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn set_owner_at_boot(&mut self, frame: u32, owner: u32) {
+        self.set_owner(frame, owner);
+    }
+
+    /// How many frames there are. Those with higher numbers are no memory.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.table.len() as u32
+    }
+
+    /// Whether there is none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The owner word of a frame ([`Frame::owner`]); what is no memory is the kernel's.
+    #[must_use]
+    pub fn owner(&self, frame: u32) -> u32 {
+        self.table.get(frame as usize).map_or(KERNEL, |entry| entry.owner)
+    }
+
+    /// Where a frame may be mapped ([`Frame::binding`]).
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[must_use]
+    pub fn binding(&self, frame: u32) -> u32 {
+        self.table[frame as usize].binding
+    }
+
+    /// The tags that are known of a frame.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    #[must_use]
+    pub fn verifier(&self, frame: u32) -> Verifier {
+        self.verifiers[frame as usize]
+    }
+
+    /// What stands in a verifier while no valid tag is known.
+    pub(crate) fn blank(&self) -> [u32; 2] {
+        self.blank.0
+    }
+
+    /// A frame as that which capabilities are for, with its present nonce.
+    pub(crate) fn resource(&self, frame: u32) -> Resource {
+        Resource::Frame { number: frame, nonce: self.nonces[frame as usize] }
+    }
+
+    pub(crate) fn set_owner(&mut self, frame: u32, owner: u32) {
+        self.table[frame as usize].owner = owner;
+    }
+
+    /// Remembers the tag of a frame's capability with `right`, so that assembly knows it the next time.
+    pub(crate) fn remember(&mut self, frame: u32, right: u32, tag: Capability) {
+        let verifier = &mut self.verifiers[frame as usize];
+        if right == WRITE { verifier.write = tag.0 } else { verifier.read = tag.0 }
+    }
+
+    /// Notes that the software TLB's entry whose tag is at address `slot` maps a frame now, as assembly does.
+    pub(crate) fn bind(&mut self, frame: u32, slot: u32) {
+        let binding = &mut self.table[frame as usize].binding;
+        *binding = match *binding {
+            0 => slot,
+            same if same == slot => same,
+            _ => BOUND_ANYWHERE,
+        };
+    }
+
+    /// Voids a frame's capabilities and breaks its bindings. From the first call on it is marked [`FREEING`], so that
+    /// nobody can bind it; the caller gives it its next owner, which ends that. The frame is an environment's.
+    ///
+    /// # Errors
+    /// [`Error::Again`] until the software TLB has been searched for it, [`SEARCH_STEP`] entries a call.
+    pub(crate) fn unbind(&mut self, hw: &mut impl Hardware, frame: u32) -> Result<(), Error> {
+        let index = frame as usize;
+        let Frame { owner, binding } = &mut self.table[index];
+        if *owner & FREEING == 0 {
+            *owner |= FREEING;
+            self.nonces[index] += 1;
+            self.verifiers[index] = Verifier { write: self.blank.0, read: self.blank.0 };
+        }
+        let searched = match Bound::of(*binding) {
+            Bound::Nowhere => return Ok(()),
+            Bound::Slot(slot) => {
+                hw.unbind_slot(slot, frame);
+                SOFTWARE_TLB_ENTRIES
+            }
+            Bound::From(index) => {
+                hw.unbind_range(frame, index, SEARCH_STEP);
+                index + SEARCH_STEP
+            }
+        };
+        // At every step, since a miss in between may have refilled the TLB from what was not searched yet.
+        hw.unbind_tlb(frame);
+        if searched < SOFTWARE_TLB_ENTRIES {
+            *binding = BOUND_ANYWHERE + searched;
+            return Err(Error::Again);
+        }
+        *binding = 0;
+        Ok(())
+    }
+
+    /// Whether `owner` stands for no environment.
+    pub(crate) const fn is_special(owner: u32) -> bool {
+        matches!(owner, FREE | KERNEL | PUBLIC)
+    }
+}

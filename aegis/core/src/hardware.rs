@@ -1,0 +1,31 @@
+//! What the rules of ownership need done to the TLB, the software TLB and memory.
+//!
+//! The kernel does it on the machine, the tests to a simulation. Each operation is bounded.
+
+/// Entries of the software TLB.
+pub const SOFTWARE_TLB_ENTRIES: u32 = 4096;
+
+/// The index of the software TLB's entry whose tag is at address `slot`. Tags are words, and the table begins at a
+/// multiple of its size.
+#[must_use]
+pub const fn entry_index(slot: u32) -> u32 {
+    slot / 4 % SOFTWARE_TLB_ENTRIES
+}
+
+/// The machine, as far as it holds bindings of frames.
+pub trait Hardware {
+    /// If the software TLB's entry whose tag is at address `slot` maps `frame`, makes it invalid.
+    fn unbind_slot(&mut self, slot: u32, frame: u32);
+
+    /// Makes TLB entries that map `frame` invalid.
+    fn unbind_tlb(&mut self, frame: u32);
+
+    /// Makes software TLB entries that map `frame` invalid, of the `count` from index `from` on.
+    fn unbind_range(&mut self, frame: u32, from: u32, count: u32);
+
+    /// Empties TLB and software TLB.
+    fn flush(&mut self);
+
+    /// Fills a frame with zeros and makes the instruction cache forget it.
+    fn scrub(&mut self, frame: u32);
+}

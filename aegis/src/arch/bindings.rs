@@ -1,0 +1,206 @@
+//! Bindings of pages to frames: the software TLB, in unmapped memory, and the TLB, which caches it.
+//!
+//! The software TLB holds 4096 entries, direct-mapped: a tag, which is the EntryHi word of a page, and far behind it the EntryLo word. A
+//! page's place is the low bits of its number, exclusive-or'ed with a hash of its context id (the paper's section 5.4).
+
+use super::cp0::{self, CONTEXT_ID_SHIFT, EntryLo};
+use super::layout::{KERNEL_PAGES, STLB, STLB_DISTANCE, STLB_HASH_MASK, STLB_INDEX_MASK};
+use crate::machine;
+use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT};
+use aegis_core::audit::Binding;
+use aegis_core::contexts::ContextId;
+use aegis_core::hardware::Hardware;
+
+/// The tag of an entry that is not in use: no miss is ever about an address of the kernel's.
+const UNUSED: u32 = KERNEL_PAGES;
+/// Entries of the software TLB.
+const ENTRIES: u32 = STLB_INDEX_MASK / 4 + 1;
+
+/// An addressing context as the hardware knows it: a context id and the hash that goes with it.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// EntryHi without a page.
+    pub entry_hi: u32,
+    /// The software TLB's address, exclusive-or'ed with the hash.
+    pub stlb: u32,
+}
+
+impl Context {
+    /// The one with this id.
+    pub fn new(ContextId(id): ContextId) -> Self {
+        Self { entry_hi: u32::from(id) << CONTEXT_ID_SHIFT, stlb: STLB | (u32::from(id) << 8 & STLB_HASH_MASK) }
+    }
+
+    /// The address of the tag for the page of `address`.
+    pub fn slot(self, address: u32) -> u32 {
+        self.stlb ^ (address >> (PAGE_SHIFT - 2) & STLB_INDEX_MASK)
+    }
+
+    /// The tag for the page of `address`.
+    pub fn tag(self, address: u32) -> u32 {
+        cp0::tag(address, self.entry_hi)
+    }
+
+    /// Enters the page of `address`.
+    ///
+    /// # Safety
+    /// The context's owner may use the frame as `entry_lo` says, and the frame's entry in the table of frames says that it may be at this
+    /// slot.
+    pub unsafe fn enter(self, address: u32, entry_lo: EntryLo) {
+        let slot = self.slot(address);
+        set(slot, self.tag(address), entry_lo);
+        // SAFETY: the caller's.
+        unsafe { cp0::tlb_write(slot as *const u32, entry_lo) }
+    }
+
+    /// Deletes the page of `address`.
+    pub fn delete(self, address: u32) {
+        let (slot, tag) = (self.slot(address), self.tag(address));
+        if get(slot).0 == tag {
+            clear(slot);
+        }
+        cp0::tlb_delete(tag);
+    }
+
+    /// What the page of `address` is mapped to, if either TLB knows.
+    pub fn probe(self, address: u32) -> Option<EntryLo> {
+        let tag = self.tag(address);
+        match get(self.slot(address)) {
+            (found, entry_lo) if found == tag => Some(entry_lo),
+            _ => cp0::tlb_probe(tag),
+        }
+    }
+
+    /// Deletes `pages` pages from that of `address` on. Time: a few instructions a page.
+    pub fn delete_range(self, address: u32, pages: u32) {
+        let first = self.tag(address);
+        for page in 0..pages {
+            let at = address + page * PAGE_BYTES;
+            let slot = self.slot(at);
+            if get(slot).0 == self.tag(at) {
+                clear(slot);
+            }
+        }
+        self.delete_range_of_tlb(first, pages);
+    }
+
+    /// Takes the rights that are clear in `rights`, a word as programs write it, from `pages` pages from that of `address` on.
+    pub fn restrict(self, address: u32, pages: u32, rights: u32) {
+        let mut at = address;
+        let mut left = pages;
+        while left != 0 {
+            // From a multiple of 64 pages on the entries of 64 pages lie in a row.
+            let run = left.min(64 - (at >> PAGE_SHIFT) % 64);
+            // SAFETY: the slots of the run are in the table.
+            unsafe { super::protect::restrict(self.slot(at), self.tag(at), run, rights) };
+            at = at.wrapping_add(run * PAGE_BYTES);
+            left -= run;
+        }
+        if pages == 1 {
+            cp0::tlb_delete(self.tag(address));
+        } else {
+            self.delete_range_of_tlb(self.tag(address), pages);
+        }
+    }
+
+    fn delete_range_of_tlb(self, first: u32, pages: u32) {
+        // Neighbouring pages with one context id have tags a page apart, and those of other ids lie between.
+        cp0::tlb_delete_where(|tag, _| {
+            let distance = tag.wrapping_sub(first);
+            distance.is_multiple_of(PAGE_BYTES) && distance / PAGE_BYTES < pages
+        });
+    }
+}
+
+fn get(slot: u32) -> (u32, EntryLo) {
+    // SAFETY: slots are addresses of tags in the table: `Context::slot` makes no others, and `Translation` checks.
+    unsafe {
+        let tag = slot as *const u32;
+        (tag.read_volatile(), EntryLo::from_bits_retain(tag.byte_add(STLB_DISTANCE as usize).read_volatile()))
+    }
+}
+
+fn set(slot: u32, tag: u32, entry_lo: EntryLo) {
+    // SAFETY: as in `get`.
+    unsafe {
+        let at = slot as *mut u32;
+        at.write_volatile(tag);
+        at.byte_add(STLB_DISTANCE as usize).write_volatile(entry_lo.bits());
+    }
+}
+
+fn clear(slot: u32) {
+    // SAFETY: as in `get`.
+    unsafe { (slot as *mut u32).write_volatile(UNUSED) }
+}
+
+/// Whether this is the address of a tag.
+fn is_slot(slot: u32) -> bool {
+    slot.is_multiple_of(4) && slot.wrapping_sub(STLB) <= STLB_INDEX_MASK
+}
+
+/// The hardware's part in breaking bindings.
+pub struct Translation;
+
+impl Hardware for Translation {
+    fn unbind_slot(&mut self, slot: u32, frame: u32) {
+        if is_slot(slot) && get(slot).1.frame() == frame {
+            clear(slot);
+        }
+    }
+
+    fn unbind_tlb(&mut self, frame: u32) {
+        cp0::tlb_delete_where(|_, entry_lo| entry_lo.frame() == frame);
+    }
+
+    fn unbind_range(&mut self, frame: u32, from: u32, count: u32) {
+        for entry in from..(from + count).min(ENTRIES) {
+            self.unbind_slot(STLB + 4 * entry, frame);
+        }
+    }
+
+    fn flush(&mut self) {
+        clear_all();
+        cp0::tlb_delete_where(|_, _| true);
+    }
+
+    fn scrub(&mut self, frame: u32) {
+        let start = frame << PAGE_SHIFT;
+        // SAFETY: the frame has no owner, or one that asked for it to be emptied; nobody refers to it.
+        unsafe { machine::cached::<[u32; 1024]>(start).write([0; 1024]) };
+        cp0::flush_instructions(start, PAGE_BYTES);
+    }
+}
+
+/// Empties the software TLB.
+pub fn clear_all() {
+    for entry in 0..ENTRIES {
+        clear(STLB + 4 * entry);
+    }
+}
+
+/// Everything that the software TLB and the TLB map, for the audit.
+pub fn all() -> impl Iterator<Item = Binding> {
+    let entries = (0..ENTRIES).map(|entry| STLB + 4 * entry);
+    let software = entries.map(|slot| (slot, get(slot))).filter(|(_, (tag, _))| *tag != UNUSED);
+    let hardware = (0..cp0::tlb_entries()).flat_map(cp0::tlb_read).filter(|(tag, _)| (*tag as i32) >= 0);
+    let software = software.map(|(slot, (tag, entry_lo))| binding(tag, entry_lo, Some(slot)));
+    software
+        .chain(hardware.map(|(tag, entry_lo)| binding(tag, entry_lo, None)))
+        .filter(|&(_, entry_lo)| entry_lo.contains(EntryLo::VALID))
+        .map(|(binding, _)| binding)
+}
+
+/// One of them, in the audit's terms; `slot` is where it is in the software TLB.
+fn binding(tag: u32, entry_lo: EntryLo, slot: Option<u32>) -> (Binding, EntryLo) {
+    let context = ((tag & (PAGE_BYTES - 1)) >> CONTEXT_ID_SHIFT) as u8;
+    let binding = Binding {
+        context,
+        page: tag >> PAGE_SHIFT,
+        slot: slot.unwrap_or(Context::new(ContextId(context)).slot(tag)),
+        frame: entry_lo.frame(),
+        write: entry_lo.contains(EntryLo::DIRTY),
+        in_software_tlb: slot.is_some(),
+    };
+    (binding, entry_lo)
+}
