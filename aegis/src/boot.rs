@@ -13,7 +13,7 @@ use aegis_abi::boot::{self, BootInfo, MEMORY_FREE, NAME_BYTES, Program};
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::exception::{CODES, Code};
 use aegis_abi::frame::{self, FREE, Frame};
-use aegis_abi::program::{self, ProgramHeader, ProtectedEntries, Range};
+use aegis_abi::program::{self, ProgramHeader};
 use aegis_abi::public::{Public, Statistics};
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE};
@@ -21,10 +21,10 @@ use aegis_core::capability::Key;
 use aegis_core::environments::{Environments, State};
 use aegis_core::frames::{Frames, Verifier};
 use aegis_core::header;
-use aegis_core::mappings::{Mapping, Mappings};
+use aegis_core::mappings::Mapping;
 use aegis_core::slices::Slices;
 use aegis_core::system::System;
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// The note by which the loader knows which interface this kernel has.
 #[repr(C)]
@@ -188,7 +188,16 @@ impl Kernel {
     /// Fills in the record of an environment that has just come to life in two empty frames, the first of which is `home`.
     pub fn begin_record(&mut self, id: EnvId, home: u32, name: [u8; NAME_BYTES]) {
         let physical = home << PAGE_SHIFT;
-        let mut mappings = Mappings::new();
+        // SAFETY: the frames are the kernel's and the environment's own, and nobody has a reference to them. They are
+        // empty, and all zero is a valid record but for its mappings, an empty vector, which all zero also is.
+        let record = unsafe { &mut (*machine::cached::<Pages>(physical)).record };
+        // In its place, and not as a value: that is a page, and on a page boundary, of a stack that has two pages.
+        record.handlers = [arch::no_handler_address(); CODES];
+        record.handlers[Code::Interrupt as usize] = arch::interrupt_address();
+        record.id = id.0;
+        record.status = machine::user_status().bits();
+        record.stlb = STLB;
+        record.name = name;
         let own = [
             Mapping {
                 virtual_start: SAVE_PAGE,
@@ -208,28 +217,8 @@ impl Kernel {
             },
         ];
         for mapping in own {
-            mappings.insert(mapping).expect("there is room for the first two");
+            record.mappings.insert(mapping).expect("there is room for the first two");
         }
-        let mut handlers = [arch::no_handler_address(); CODES];
-        handlers[Code::Interrupt as usize] = arch::interrupt_address();
-        let record = Record {
-            handlers,
-            id: id.0,
-            status: machine::user_status().bits(),
-            entry_hi: 0,
-            stlb: STLB,
-            next_entry: 0,
-            protected_entries: ProtectedEntries::default(),
-            borrowed: [0; 2],
-            start_of_slice: 0,
-            end_of_slice: 0,
-            return_sequences: Range::default(),
-            resume: Range::default(),
-            mappings,
-            name,
-        };
-        // SAFETY: the frames are the kernel's and the environment's own, and nobody has a reference to them.
-        unsafe { (&raw mut (*machine::cached::<Pages>(physical)).record).write(record) }
     }
 
     /// Sets where an environment is entered: from a header that has been checked, as its entry point has.

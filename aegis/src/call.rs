@@ -248,8 +248,9 @@ impl Kernel {
 
     /// Copies what the caller has at `address`.
     fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        let mappings = &raw const self.record(caller).mappings;
         // SAFETY: the record is the caller's, and nothing below changes it.
-        let mappings = unsafe { &*(&raw const self.record(caller).mappings) };
+        let mappings = unsafe { &*mappings };
         let holds = |page| self.system.holds(page);
         let pieces = mappings.readable(address, bytes.len() as u32, holds).ok_or(Error::BadPointer)?;
         let mut rest = bytes;

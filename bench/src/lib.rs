@@ -2,6 +2,9 @@
 
 #![no_std]
 
+#[doc(hidden)]
+pub use asm_lines::naked_asm;
+
 /// The mark of the loop around the operation of mark `id`.
 #[must_use]
 pub const fn loop_of(id: u32) -> u32 {
@@ -31,7 +34,7 @@ macro_rules! operation {
      $(, $name:ident = $kind:ident $value:expr)*) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $alone() {
-            core::arch::naked_asm!(
+            $crate::naked_asm!(
                 ".set noreorder",
                 "addiu $sp, $sp, -8",
                 "sw    $ra, 0($sp)",
@@ -51,7 +54,7 @@ macro_rules! operation {
 
         #[unsafe(naked)]
         unsafe extern "C" fn $looped() {
-            core::arch::naked_asm!(
+            $crate::naked_asm!(
                 ".set noreorder",
                 "addiu $sp, $sp, -8",
                 "sw    $ra, 0($sp)",

@@ -1,7 +1,7 @@
 //! From the kernel into a program: the start of a slice.
 
 use super::layout::{KERNEL_PAGES_HIGH, Record, global, offset};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// Makes `record`'s environment the running one and enters it at `pc`, in user mode with interrupts on.
 ///

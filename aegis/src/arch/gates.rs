@@ -5,10 +5,11 @@
 
 use super::layout::{FRAMES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, VERIFIERS_HIGH, global, offset};
 use super::primitives;
+use super::unwind::{frame_begins, frame_calls_rust, frame_ends, frame_ends_with_globals};
 use super::ways::{from_rust_to_program, into_rust, to_program};
 use crate::call;
 use aegis_abi::{EnvId, call as number, frame};
-use core::arch::global_asm;
+use asm_lines::global_asm;
 
 /// The kernel's stack at the call of a Rust function: room for its four register arguments, the fifth argument (16), and a
 /// word that keeps the size a multiple of 8.
@@ -20,8 +21,10 @@ global_asm!(
     ".set noat",
     ".macro empty_gates count",
     "  .rept \\count",
+    frame_begins!(),
     "    j     no_such_call",
     "     nop",
+    frame_ends!(),
     "    .balign {gate_bytes}",
     "  .endr",
     ".endm",
@@ -29,6 +32,7 @@ global_asm!(
     // A call with a stack: a function in Rust, extern "C" fn(a0, a1, a2, a3, record) -> result. 12 instructions beside it on an R3000.
     // While it runs the kernel's own record is current, so that no fault in it can reach a program. k0 and k1 live through it.
     ".macro stack_gate function",
+    frame_begins!(),
     "    lui   $t0, {pages}",
     "    sw    $sp, {sp}($t0)",
     "    sw    $ra, {ra}($t0)",
@@ -36,18 +40,22 @@ global_asm!(
     "    sw    $k1, {record}($t0)",             // the fifth argument
     into_rust!(),
     "    jal   \\function",
+    frame_calls_rust!(),
     "     addiu $sp, $t0, -{stack}",            // the stack is empty whenever a call is made
     "    sw    $k1, {current} + {stack}($sp)",
     "    lw    $ra, {ra} + {stack}($sp)",
     "    lw    $sp, {sp} + {stack}($sp)",
     from_rust_to_program!(),
+    frame_ends_with_globals!(),
     "    .balign {gate_bytes}",
     ".endm",
     "",
     // A primitive operation in Rust, which puts every register back.
     ".macro primitive_gate number",
+    frame_begins!(),
     "    j     primitive",
     "     addiu $k0, $zero, \\number",
+    frame_ends!(),
     "    .balign {gate_bytes}",
     ".endm",
     "",
@@ -86,8 +94,10 @@ global_asm!(
     "    empty_gates {first} / {gate_bytes}",
     "",
     "    .org {SELF}",
+    frame_begins!(),
     "    lw    $v0, {id}($k1)",                 // read by the program, two instructions on
     to_program!(),
+    frame_ends!(),
     "    .balign {gate_bytes}",
     "",
     "    .org {TRANSFER_ASYNC}",
@@ -168,8 +178,10 @@ global_asm!(
     ".text",
     ".type no_such_call, @function",
     "no_such_call:",
+    frame_begins!(),
     "    addiu $v0, $zero, {NO_SUCH_CALL}",
     to_program!(),
+    frame_ends!(),
     ".size no_such_call, . - no_such_call",
     pages = const KERNEL_PAGES_HIGH,
     current = const global::CURRENT,

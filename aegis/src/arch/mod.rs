@@ -12,6 +12,7 @@
 //! - [`fpu`]: the floating-point unit
 //! - [`cp0`]: registers of coprocessor 0 and the TLB
 //! - `ways`: how assembly calls Rust and returns to programs
+//! - `unwind`: how a debugger gets from assembly to the program that it interrupted
 //!
 //! There are two processors: the R3000, and MIPS32, which takes exceptions and maps pages in another way. What differs
 //! is in modules of the same names, those of MIPS32 in the directory `mips32`; the feature `malta` chooses them. The
@@ -38,6 +39,7 @@ pub mod layout;
 mod primitives;
 mod protect;
 mod trap;
+mod unwind;
 #[cfg_attr(feature = "malta", path = "mips32/vectors.rs")]
 mod vectors;
 #[cfg_attr(feature = "malta", path = "mips32/ways.rs")]

@@ -7,10 +7,23 @@
 //! At the beginning, as in every gate: kernel mode, interrupts off; `$k0` is where the program goes on, `$k1` the record
 //! of its environment; `$v0` is free. Names are those that gates.rs sets.
 
+/// The assembly in a gate, with its source lines. A debugger is not told where the program goes on: `$k0` is not it for long.
+macro_rules! in_gate {
+    ($text:literal) => {
+        concat!(
+            crate::arch::unwind::frame_begins!(),
+            "\n",
+            ::asm_lines::lines!($text),
+            crate::arch::unwind::frame_ends_at_epc!()
+        )
+    };
+}
+
 /// An asynchronous transfer: 35 instructions. `$v1` is the callee's id, then the caller's.
 macro_rules! transfer_async {
     () => {
-        r"
+        crate::arch::primitives::in_gate!(
+            r"
         andi  $k0, $v1, index_mask              # 16 times the callee's index
         lui   $v0, pages_high
         addu  $k0, $k0, $v0
@@ -33,13 +46,15 @@ macro_rules! transfer_async {
          .word 0x42000010                       # rfe
 1:      j     primitive
          addiu $k0, $zero, TRANSFER_ASYNC"
+        )
     };
 }
 
 /// A yield to a named environment: 34 instructions. `$v1` is its id, then the caller's.
 macro_rules! yield_to {
     () => {
-        r"
+        crate::arch::primitives::in_gate!(
+            r"
         andi  $k0, $v1, index_mask              # 16 times its index
         lui   $v0, pages_high
         addu  $k0, $k0, $v0
@@ -61,13 +76,15 @@ macro_rules! yield_to {
          .word 0x42000010                       # rfe
 1:      j     primitive
          addiu $k0, $zero, YIELD_TO"
+        )
     };
 }
 
 /// TLB_DELETE: 45 instructions if both TLBs held the page, 39 if neither did. `$a1` is the address.
 macro_rules! tlb_delete {
     () => {
-        r"
+        crate::arch::primitives::in_gate!(
+            r"
         lw    $v0, record_entry_hi($k1)
         srl   $k0, $a1, 12
         sll   $k0, $k0, 12
@@ -98,6 +115,7 @@ macro_rules! tlb_delete {
         addiu $k0, $k0, 4
         jr    $k0
          .word 0x42000010                       # rfe"
+        )
     };
 }
 
@@ -106,7 +124,8 @@ macro_rules! tlb_delete {
 /// and `$a3` are a capability's tag.
 macro_rules! tlb_write {
     () => {
-        r"
+        crate::arch::primitives::in_gate!(
+            r"
         sw    $t0, record_borrowed($k1)
         srl   $t0, $a2, 12                      # the frame
         sltiu $v0, $t0, frame_count
@@ -180,7 +199,8 @@ macro_rules! tlb_write {
 5:      lw    $t0, record_borrowed($k1)
         j     primitive
          addiu $k0, $zero, TLB_WRITE"
+        )
     };
 }
 
-pub(super) use {tlb_delete, tlb_write, transfer_async, yield_to};
+pub(super) use {in_gate, tlb_delete, tlb_write, transfer_async, yield_to};

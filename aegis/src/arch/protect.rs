@@ -2,7 +2,7 @@
 
 use super::layout::STLB_DISTANCE;
 #[cfg(not(feature = "malta"))]
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// Takes the rights that are clear in `rights` from those of `pages` entries of the software TLB from `slot` on whose tags are `tag` and the following ones a
 /// page apart each. 10 instructions a page that is there, 6 for another.

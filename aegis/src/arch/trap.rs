@@ -5,8 +5,9 @@
 
 use super::entry;
 use super::layout::{FaultFrame, Frame, KERNEL_PAGES_HIGH, global, offset};
+use super::unwind::{frame_begins, frame_calls_rust, frame_ends_at_epc, frame_ends_with_frame};
 use super::ways::{FROM_USER, from_rust_to_dispatch, from_rust_to_program, into_rust};
-use core::arch::global_asm;
+use asm_lines::global_asm;
 use core::mem::offset_of;
 
 /// Bytes of the frame on top of the stack.
@@ -58,6 +59,7 @@ global_asm!(
     "    addiu $a0, $k1, -{frame}",
     into_rust!(),
     "    jal   \\function",
+    frame_calls_rust!(),
     "     addiu $sp, $k1, -{stack}",
     ".endm",
     "",
@@ -95,6 +97,7 @@ global_asm!(
     ".globl software_tlb_miss",
     ".type software_tlb_miss, @function",
     "software_tlb_miss:",
+    frame_begins!(),
     "    mfc0  $k0, $12",              // Status
     "    lui   $k1, {pages}",
     "    andi  $k0, $k0, {from_user}",
@@ -109,6 +112,7 @@ global_asm!(
     from_rust_to_program!(),
     "1:",
     from_rust_to_dispatch!(),
+    frame_ends_with_frame!(),
     ".size software_tlb_miss, . - software_tlb_miss",
     "",
     // From a gate, or from general: a primitive operation or a transfer that is done in Rust. k0 = its number, k1 and v0 free; every
@@ -116,33 +120,43 @@ global_asm!(
     ".globl primitive",
     ".type primitive, @function",
     "primitive:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    move  $v0, $k0",
     "    call_with_frame {primitive}",
     "    restore_frame",
     "    lw    $k0, {epc}($k1)",
     "    nop",                         // delay of the load
-    from_rust_to_program!(),
     ".size primitive, . - primitive",
+    // For the debugger: from here on EPC is not the system call's.
+    ".type primitive_ends, @function",
+    "primitive_ends:",
+    from_rust_to_program!(),
+    frame_ends_with_frame!(),
+    ".size primitive_ends, . - primitive_ends",
     "",
     // From general: an interrupt. k1 = record - 0x20, a0 and a2 in the slots of code 0 and unchanged.
     ".globl interrupt",
     ".type interrupt, @function",
     "interrupt:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    call_with_frame {interrupt}",
     "    restore_frame",
     "    lw    $k0, {epc}($k1)",       // where Rust wants the program to go on
     "    nop",                         // delay of the load
     from_rust_to_program!(),
+    frame_ends_with_frame!(),
     ".size interrupt, . - interrupt",
     "",
     // From general: an exception of a program that it has no handler for. Never returns, so nothing is saved but its name.
     ".globl no_handler",
     ".type no_handler, @function",
     "no_handler:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    call_with_frame {no_handler}",
+    frame_ends_with_frame!(),
     ".size no_handler, . - no_handler",
     "",
     // From general, the kernel's own record being current: a fault in the kernel. a0 and a2 are unchanged.
@@ -151,6 +165,7 @@ global_asm!(
     ".type kernel_fault, @function",
     "kernel_fault:",
     "kernel_fault_whole:",
+    frame_begins!(),
     "    lui   $k1, %hi({fault_frame})",
     "    addiu $k1, $k1, %lo({fault_frame})",
     "    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
@@ -165,6 +180,7 @@ global_asm!(
     "    addiu $sp, $sp, {fault_stack_bytes} - 16",
     "    jal   {kernel_fault}",
     "     move $a0, $k1",
+    frame_ends_at_epc!(),
     ".size kernel_fault, . - kernel_fault",
     pages = const KERNEL_PAGES_HIGH,
     current = const global::CURRENT,

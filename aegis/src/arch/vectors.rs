@@ -7,9 +7,10 @@
 //! instruction behind a branch is executed before the branch is taken (its *delay slot*, indented below).
 
 use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
+use super::unwind::{frame_begins, frame_ends_at_epc};
 use aegis_abi::EnvId;
 use aegis_abi::call::NUMBER_MASK;
-use core::arch::global_asm;
+use asm_lines::global_asm;
 
 global_asm!(
     ".section .vectors, \"ax\", @progbits",
@@ -22,6 +23,7 @@ global_asm!(
     ".globl tlb_refill",
     ".type tlb_refill, @function",
     "tlb_refill:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $4",               // Context: VPN << 2
     "    lw    $k1, {stlb}($k1)",      // the table's address ^ the environment's hash
@@ -43,6 +45,7 @@ global_asm!(
     "     lui  $k1, {pages}",
     "    j     software_tlb_miss",     // k0, k1 free
     "     nop",
+    frame_ends_at_epc!(),
     ".size tlb_refill, . - tlb_refill",
     "",
     // --- 0x80000080: everything else --------------------------------------------------------------------------------------
@@ -53,6 +56,7 @@ global_asm!(
     ".globl general",
     ".type general, @function",
     "general:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",   // the record of the running environment
@@ -125,6 +129,7 @@ global_asm!(
     // To the kernel: k0 is a routine in trap.rs; if it is for an interrupt, a0 and a2 are in their slots and unchanged.
     "3:  jr    $k0",
     "     nop",
+    frame_ends_at_epc!(),
     ".size general, . - general",
     ".text",
     pages = const KERNEL_PAGES_HIGH,

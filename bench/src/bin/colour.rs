@@ -8,7 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::loop_of;
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 use exos::page_table;
 use exos_rt::abi::Error;
 use exos_rt::abi::mark::{END, WORD};

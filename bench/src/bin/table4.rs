@@ -8,7 +8,7 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::{describe_loop, measure, operation};
-use core::arch::global_asm;
+use asm_lines::global_asm;
 use exos_rt::abi::call;
 use exos_rt::println;
 

@@ -10,7 +10,7 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::{ALONE, LOOPS, ROUNDS, describe_loop, loop_of};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 use exos_rt::abi::exception::{Code, SavePage};
 use exos_rt::abi::mark::{END, WORD};
 use exos_rt::abi::vm::SAVE_PAGE;

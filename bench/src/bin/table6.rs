@@ -9,7 +9,7 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::{ALONE, LOOPS, ROUNDS, loop_of};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 use exos_rt::abi::EnvId;
 use exos_rt::abi::call::{TRANSFER, TRANSFER_ASYNC, YIELD_TO};
 use exos_rt::abi::frame::Capability;

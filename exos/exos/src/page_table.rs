@@ -12,7 +12,7 @@
 //! The TLBs hold copies of entries. What takes rights away deals with them at once; what gives rights leaves that to
 //! the exception that finds them out of date.
 
-use core::arch::global_asm;
+use asm_lines::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use exos_rt::abi::Error;

@@ -7,7 +7,7 @@ use aegis_abi::exception::Code;
 use aegis_abi::frame::Capability;
 use aegis_abi::program::ProgramHeader;
 use aegis_abi::{EnvId, Error, call};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 
 /// Makes a call: the result in `$v0`, negative for an error.
 ///
@@ -17,7 +17,14 @@ use core::arch::naked_asm;
 /// The call does with the arguments what its reference says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn raw(a0: u32, a1: u32, a2: u32, a3: u32, number: u32) -> i32 {
-    naked_asm!(".set noreorder", "lw    $v0, 16($sp)", "nop", "syscall", "jr    $ra", " nop")
+    naked_asm!(
+        ".set noreorder",
+        "lw    $v0, 16($sp)", // the number
+        "nop",                // delay of the load
+        "syscall",
+        "jr    $ra",
+        " nop",
+    )
 }
 
 /// The result that `$v0` stands for.

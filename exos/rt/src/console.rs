@@ -1,7 +1,7 @@
 //! Formatted text on the console: [`print!`](crate::print) and [`println!`](crate::println).
 //!
 //! What one macro call prints is gathered and sent in pieces of at most [`WRITE_MAX`] bytes; a line that fits is never
-//! mixed with another program's. While the console's queue is full the program gives up its time slices.
+//! mixed with another program's. While the console's queue is full the program waits, a tick of the clock at a time.
 
 use crate::call;
 use aegis_abi::Error;
@@ -32,8 +32,13 @@ pub fn print(text: Arguments) {
 /// Waits until the console has sent everything.
 pub fn flush() {
     while call::console_pending() != 0 {
-        call::yield_slice();
+        pause();
     }
+}
+
+/// Lets the console work.
+fn pause() {
+    call::wait(Some(call::clock() + 1));
 }
 
 struct Piece {
@@ -44,7 +49,7 @@ struct Piece {
 impl Piece {
     fn send(&mut self) {
         while call::console_write(&self.bytes[..self.used]) == Err(Error::Busy) {
-            call::yield_slice();
+            pause();
         }
         self.used = 0;
     }

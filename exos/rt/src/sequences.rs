@@ -65,7 +65,7 @@ use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
 use aegis_abi::vm::{SAVE_PAGE, entry_lo};
 use aegis_abi::{EnvId, call, frame};
-use core::arch::global_asm;
+use asm_lines::global_asm;
 use core::mem::offset_of;
 
 /// Bytes of the program's stack.

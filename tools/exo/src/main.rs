@@ -2,7 +2,6 @@
 //!
 //! Every error is one line on standard error that says what is wrong and what to do, and a non-zero exit status.
 
-mod assembly;
 mod bench;
 mod boot_tests;
 mod build;
@@ -11,6 +10,7 @@ mod count;
 mod directives;
 mod doctor;
 mod faults;
+mod gdb;
 mod hazards;
 mod host_tests;
 mod image;
@@ -66,6 +66,10 @@ enum Command {
     ///
     /// It runs on the model. Each line has the cycles that the instruction took, stalls included.
     Trace(trace::Arguments),
+    /// Debug kernel and programs on malta, source line by source line
+    ///
+    /// gdb comes up where the program's main begins, with the symbols of kernel, loader and program.
+    Gdb(gdb::Arguments),
     /// Check formatting, lints and the guest's machine code
     Lint,
     /// Tell what is installed, in which version, and how to get what is missing
@@ -101,6 +105,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Test(arguments) => return test::run(&workspace, arguments, cli.quiet),
         Command::Bench(arguments) => bench::run(&workspace, arguments, cli.quiet)?,
         Command::Trace(arguments) => trace::run(&workspace, arguments, cli.quiet)?,
+        Command::Gdb(arguments) => gdb::run(&workspace, arguments, cli.quiet)?,
         Command::Lint => lint::run(&workspace, cli.quiet)?,
         Command::Doctor => doctor::run(&workspace)?,
         Command::Setup => setup::ensure_all(&workspace, &Need::all())?,

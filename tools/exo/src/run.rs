@@ -12,7 +12,7 @@ use decstation::Stretch;
 use crate::build::{self, boot_arguments, program_name};
 use crate::console::{Console, Verdict};
 use crate::latency::{self, Longest};
-use crate::machine::{Clock, End, Job, Machine, Observer};
+use crate::machine::{Clock, Cpu, End, Job, Machine, Observer};
 use crate::setup::{Need, ensure_all};
 use crate::symbols::Symbols;
 use crate::workspace::Workspace;
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Time after which a run without a verdict is ended, in seconds: simulated on a machine with a clock, else by the wall
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
+    /// The processor of malta
+    #[arg(long, value_enum, default_value_t)]
+    cpu: Cpu,
     /// Memory of the machine, in megabytes
     #[arg(long, value_name = "MEGABYTES", value_parser = clap::value_parser!(u32).range(4..=480))]
     memory: Option<u32>,
@@ -39,6 +42,7 @@ pub struct Arguments {
 
 /// Builds, boots, shows the console, and fails unless the guest's verdict is pass.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
+    arguments.cpu.check(&[arguments.machine])?;
     ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
     let guest = build::build(workspace, &[arguments.machine], quiet)?;
     ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
@@ -46,7 +50,8 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     let image =
         guest.write_image(workspace, arguments.machine, &image_name(&arguments.programs), &arguments.programs)?;
     let timeout = Duration::from_secs(arguments.timeout);
-    let job = Job { memory: arguments.memory, clock: arguments.clock, ..Job::new(&image, &boot, timeout) };
+    let job = Job::new(&image, &boot, timeout);
+    let job = Job { memory: arguments.memory, clock: arguments.clock, cpu: arguments.cpu, ..job };
     let symbols = guest.symbols(workspace, arguments.machine);
     let run = boot_and_watch(arguments.machine, &job, &symbols, |line| println!("{line}"))?;
     if let Some(longest) = &run.longest {
@@ -61,7 +66,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 }
 
 /// A name for the image, the same for the same programs.
-fn image_name(words: &[String]) -> String {
+pub fn image_name(words: &[String]) -> String {
     let names: Vec<_> = words.iter().map(|word| program_name(word)).collect();
     let mut hasher = DefaultHasher::new();
     names.hash(&mut hasher);

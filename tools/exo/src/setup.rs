@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::gdb::DEBUGGER;
 use crate::machine::Machine;
 use crate::process::{command, output, show, which};
 use crate::toolchain::{self, Toolchain};
@@ -20,12 +21,14 @@ pub enum Need {
     Machine(Machine),
     /// The emulator of user programs that the model is compared with in its tests.
     Witness,
+    /// The debugger of `gdb`.
+    Debugger,
 }
 
 impl Need {
     /// All that any job needs.
     pub fn all() -> Vec<Self> {
-        [Self::Compiler, Self::Clippy, Self::Witness]
+        [Self::Compiler, Self::Clippy, Self::Witness, Self::Debugger]
             .into_iter()
             .chain(Machine::ALL.into_iter().map(Self::Machine))
             .collect()
@@ -38,6 +41,7 @@ impl Need {
             Self::Clippy => "guest clippy".to_owned(),
             Self::Machine(machine) => format!("machine {machine}"),
             Self::Witness => "witness qemu-mipsel".to_owned(),
+            Self::Debugger => format!("debugger {DEBUGGER}"),
         }
     }
 
@@ -48,6 +52,7 @@ impl Need {
             Self::Clippy => &toolchain::DEBIAN_CLIPPY,
             Self::Machine(machine) => machine.packages(),
             Self::Witness => &["qemu-user"],
+            Self::Debugger => &[DEBUGGER],
         }
     }
 
@@ -60,12 +65,16 @@ impl Need {
                 Ok("beside the compiler".to_owned())
             }
             Self::Machine(machine) => machine.version(),
-            Self::Witness => {
-                let version = output(command("qemu-mipsel").arg("--version"))?;
-                Ok(version.lines().next().unwrap_or_default().to_owned())
-            }
+            Self::Witness => version("qemu-mipsel"),
+            Self::Debugger => version(DEBUGGER),
         }
     }
+}
+
+/// The first line of what a program says of its version.
+fn version(program: &str) -> Result<String> {
+    let version = output(command(program).arg("--version"))?;
+    Ok(version.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Installs whatever is missing of `needs`. Does and says nothing if nothing is.

@@ -10,21 +10,24 @@ use libtest_mimic::{Failed, Trial};
 use crate::build::{self, Guest, Kind};
 use crate::directives::Test;
 use crate::latency::{self, Longest};
-use crate::machine::{Job, Machine};
+use crate::machine::{Cpu, Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, faults, host_tests, lockstep};
+use crate::{bench, boot_tests, faults, gdb, host_tests, lockstep};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, gdb, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
     #[arg(long, value_enum)]
     machine: Option<Machine>,
+    /// The processor of malta
+    #[arg(long, value_enum, default_value_t)]
+    cpu: Cpu,
     /// List the tests and run none
     #[arg(long)]
     list: bool,
@@ -37,7 +40,7 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 5] = ["aegis", "bench", "boot", "hostile", "model"];
+const MACHINE_AREAS: [&str; 6] = ["aegis", "bench", "boot", "gdb", "hostile", "model"];
 
 /// What all tests on machines share.
 pub struct Bench {
@@ -45,6 +48,8 @@ pub struct Bench {
     pub workspace: Workspace,
     /// What was built.
     pub guest: Guest,
+    /// The processor of malta.
+    pub cpu: Cpu,
 }
 
 /// Runs the tests that were asked for.
@@ -80,21 +85,29 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
 fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<Vec<Trial>> {
     let machines = arguments.machine.map_or(Machine::ALL.to_vec(), |machine| vec![machine]);
-    let needs: Vec<_> =
-        [Need::Compiler, Need::Witness].into_iter().chain(machines.iter().copied().map(Need::Machine)).collect();
+    arguments.cpu.check(&machines)?;
+    let mut needs = vec![Need::Compiler, Need::Witness];
+    needs.extend(machines.iter().copied().map(Need::Machine));
+    needs.extend(machines.contains(&Machine::Malta).then_some(Need::Debugger));
     ensure_all(workspace, &needs)?;
     let guest = build::build(workspace, &machines, quiet)?;
-    let bench = Arc::new(Bench { workspace: workspace.clone(), guest });
+    let bench = Arc::new(Bench { workspace: workspace.clone(), guest, cpu: arguments.cpu });
     let mut trials = Vec::new();
     for &machine in &machines {
-        // With one machine its name would only lengthen every line.
-        let suffix = if Machine::ALL.len() > 1 { format!("@{machine}") } else { String::new() };
+        let usual = machine != Machine::Malta || arguments.cpu == Cpu::default();
+        let suffix = if usual { format!("@{machine}") } else { format!("@{machine}-{}", arguments.cpu.name()) };
         trials.extend(program_trials(&bench, machine, &suffix)?);
         trials.extend(boot_tests::trials(&bench, machine, &suffix));
-        trials.extend(bench::trials(&bench, machine, &suffix));
+        // What is counted is counted on the usual processor.
+        if usual {
+            trials.extend(bench::trials(&bench, machine, &suffix));
+        }
     }
     if machines.contains(&Machine::Decstation) {
         trials.extend(faults::trials(&bench));
+    }
+    if machines.contains(&Machine::Malta) {
+        trials.extend(gdb::trials(&bench));
     }
     if arguments.machine.is_none() {
         trials.extend(bench::agreement(&bench, [Machine::Decstation, Machine::Gxemul]));
@@ -141,6 +154,7 @@ impl Bench {
     pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
         const TAIL: usize = 30;
         let symbols = self.guest.symbols(&self.workspace, machine);
+        let job = &Job { cpu: self.cpu, ..job.clone() };
         let run = boot_and_watch(machine, job, &symbols, |_| {}).map_err(|error| format!("{error:#}"))?;
         let bounded = || run.longest.as_ref().map_or(Ok(()), Longest::check);
         let Err(error) = test.check(&run).and_then(|()| bounded()) else { return Ok(()) };

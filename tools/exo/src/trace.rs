@@ -14,7 +14,6 @@ use aegis_abi::vm::USER_END;
 use anyhow::{Context, Result, ensure};
 use mips1::Instruction;
 
-use crate::assembly::Assembly;
 use crate::build;
 use crate::count::{Description, Summary, Watching};
 use crate::machine::{Clock, Job, Machine, Observer, Step, Watch};
@@ -88,7 +87,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     println!("{}: {}", found.op, found.how);
     println!("execution {} of {}: {} instructions, {cycles} cycles", nth + 1, windows.len(), window.instructions);
     println!();
-    print(&follow, workspace, &symbols, build::program_name(&arguments.program));
+    print(&follow, &symbols, build::program_name(&arguments.program));
     Ok(())
 }
 
@@ -127,51 +126,43 @@ impl Observer for Follow {
 }
 
 /// A line for each instruction: its cycles, its mode, its address, itself, and where it comes from.
-fn print(follow: &Follow, workspace: &Workspace, symbols: &Symbols, program: &str) {
+fn print(follow: &Follow, symbols: &Symbols, program: &str) {
     let starts = follow.steps.iter().map(|step| step.cycles.unwrap_or_default());
     let ends = starts.clone().skip(1).chain([follow.end.unwrap_or_default()]);
-    let mut sources = Sources { assembly: Assembly::read(&workspace.root), files: HashMap::new() };
+    let mut sources = Sources::default();
     println!("  cycles  mode    address   instruction                    source");
     for (step, (start, end)) in follow.steps.iter().zip(starts.zip(ends)) {
         let mode = if step.user == Some(true) { "user" } else { "kernel" };
         let text = Instruction::decode(step.word).map(|instruction| instruction.at(step.address).to_string());
         let text = text.unwrap_or_else(|| format!(".word {:#010x}", step.word));
         let program = (step.address < USER_END).then_some(program);
-        let source = symbols.origin(program, step.address).map(|origin| sources.show(&origin, &text));
+        let source = symbols.origin(program, step.address).map(|origin| sources.show(&origin));
         let source = source.unwrap_or_default();
         println!("  {:>6}  {mode:<6}  {:08x}  {text:<30} {source}", end.saturating_sub(start), step.address);
     }
 }
 
-/// Source files, read once.
-struct Sources {
-    assembly: Assembly,
-    files: HashMap<String, Vec<String>>,
-}
+/// The lines of source files, read once.
+#[derive(Default)]
+struct Sources(HashMap<String, Vec<String>>);
 
 impl Sources {
-    /// The place of an instruction and the source line there; for assembly that can't be followed, the function.
-    fn show(&mut self, origin: &Origin, instruction: &str) -> String {
-        if let Some((file, number)) = &origin.location {
-            let text = self.line(file, *number).unwrap_or_default().to_owned();
-            return place(Path::new(file), *number, &text);
-        }
-        let Some((function, offset)) = &origin.function else { return String::new() };
-        let mnemonic = instruction.split(' ').next().unwrap_or_default();
-        match self.assembly.line(function, offset / 4, mnemonic) {
-            Some(line) => place(&line.file, line.number, &line.text),
-            None => format!("{function}+{offset:#x}"),
+    /// The place of an instruction and the source line there; without debug information, the function.
+    fn show(&mut self, origin: &Origin) -> String {
+        match (&origin.location, &origin.function) {
+            (Some((file, number)), _) => {
+                let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+                let text = self.line(file, *number).unwrap_or_default();
+                format!("{:<18} {text}", format!("{name}:{number}"))
+            }
+            (None, Some((function, offset))) => format!("{function}+{offset:#x}"),
+            (None, None) => String::new(),
         }
     }
 
     fn line(&mut self, file: &str, number: u32) -> Option<&str> {
         let read = || fs::read_to_string(file).unwrap_or_default().lines().map(|line| line.trim().to_owned()).collect();
-        let lines = self.files.entry(file.to_owned()).or_insert_with(read);
+        let lines = self.0.entry(file.to_owned()).or_insert_with(read);
         lines.get((number as usize).checked_sub(1)?).map(String::as_str)
     }
-}
-
-fn place(file: &Path, number: u32, text: &str) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    format!("{:<18} {text}", format!("{name}:{number}"))
 }

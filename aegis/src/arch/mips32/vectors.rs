@@ -7,8 +7,9 @@
 
 use super::cp0::{Cause, ODD};
 use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
+use super::unwind::{frame_begins, frame_ends_at_epc};
 use aegis_abi::call::NUMBER_MASK;
-use core::arch::global_asm;
+use asm_lines::global_asm;
 
 global_asm!(
     ".section .vectors, \"ax\", @progbits",
@@ -21,8 +22,10 @@ global_asm!(
     ".globl tlb_refill",
     ".type tlb_refill, @function",
     "tlb_refill:",
+    frame_begins!(),
     "    j     tlb_lookup",
     "     nop",
+    frame_ends_at_epc!(),
     ".size tlb_refill, . - tlb_refill",
     "",
     // --- 0x80000180: everything else --------------------------------------------------------------------------------------
@@ -32,6 +35,7 @@ global_asm!(
     ".globl general",
     ".type general, @function",
     "general:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",   // the record of the running environment
@@ -59,6 +63,7 @@ global_asm!(
     "",
     "3:  j     primitive",
     "     move $k0, $zero",            // the number
+    frame_ends_at_epc!(),
     ".size general, . - general",
     "",
     ".text",
@@ -66,6 +71,7 @@ global_asm!(
     // k0: where it goes, k1: the record + the scaled code - 0x20.
     ".type dispatch, @function",
     "dispatch:",
+    frame_begins!(),
     "    sw    $a2, {a2}($k1)",
     "    bltz  $k0, 1f",               // to the kernel: it is an interrupt, or nobody's
     "     sw   $a0, {a0}($k1)",
@@ -81,6 +87,7 @@ global_asm!(
     "    eret",                        // user mode, interrupts on
     "1:  jr    $k0",
     "     nop",
+    frame_ends_at_epc!(),
     ".size dispatch, . - dispatch",
     "",
     // --- A user address that the TLB does not map: loads its pair of pages from the software TLB ----------------------------
@@ -88,6 +95,7 @@ global_asm!(
     // the software TLB, the two side by side. If the page that is wanted is not there, the rest is left to trap.rs.
     ".type tlb_lookup, @function",
     "tlb_lookup:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    sw    $t0, {borrowed}($k1)",
     "    sw    $t1, {borrowed} + 4($k1)",
@@ -140,11 +148,13 @@ global_asm!(
     "    lw    $t1, {borrowed} + 4($k1)",
     "    j     software_tlb_miss",     // k0, k1 free
     "     lw   $t0, {borrowed}($k1)",
+    frame_ends_at_epc!(),
     ".size tlb_lookup, . - tlb_lookup",
     "",
     // --- A user address that nothing maps: the exception is the program's ---------------------------------------------------
     ".type unmapped, @function",
     "unmapped:",
+    frame_begins!(),
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",
@@ -153,6 +163,7 @@ global_asm!(
     "    addu  $k1, $k1, $k0",
     "    j     dispatch",
     "     lw   $k0, {handlers}($k1)",
+    frame_ends_at_epc!(),
     ".size unmapped, . - unmapped",
     ".set pop",
     pages = const KERNEL_PAGES_HIGH,

@@ -4,7 +4,9 @@
 //! interrupts included.
 
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::net::TcpListener;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -21,8 +23,6 @@ use crate::process::{command, output, show, tied_command};
 pub const PACKAGES: [&str; 1] = ["qemu-system-mips"];
 
 const PROGRAM: &str = "qemu-system-mipsel";
-/// The processor: MIPS32, release 1. A 24Kc, of release 2, does as well.
-const PROCESSOR: &str = "4Kc";
 /// Megabytes of memory.
 const MEMORY: u32 = 64;
 /// What an instruction takes: 2^4 ns. A time slice is a million instructions.
@@ -44,8 +44,13 @@ pub fn command_line(job: &Job) -> String {
 }
 
 fn add_arguments(qemu: &mut Command, job: &Job) {
-    qemu.args(["-M", "malta", "-cpu", PROCESSOR, "-m"]).arg(job.memory.unwrap_or(MEMORY).to_string());
     qemu.arg("-icount").arg(format!("shift={SHIFT},sleep=off"));
+    add_machine(qemu, job);
+}
+
+/// All but how time passes.
+fn add_machine(qemu: &mut Command, job: &Job) {
+    qemu.args(["-M", "malta", "-cpu", job.cpu.name(), "-m"]).arg(job.memory.unwrap_or(MEMORY).to_string());
     qemu.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot"]);
     // How the guest has it exit.
     qemu.args(["-semihosting-config", "enable=on,target=native"]);
@@ -53,6 +58,18 @@ fn add_arguments(qemu: &mut Command, job: &Job) {
         qemu.args(["-singlestep", "-d", "exec,nochain"]);
     }
     qemu.arg("-kernel").arg(job.image).arg("-append").arg(job.arguments);
+}
+
+/// A machine that waits at its first instruction for a debugger, for which it listens on `socket`.
+pub fn debugged(job: &Job, socket: TcpListener) -> Command {
+    let mut qemu = tied_command("sh");
+    // The socket comes as the standard input, which is the console's.
+    qemu.args(["-c", "exec \"$@\" 3<&0 </dev/null", "sh", PROGRAM]).stdin(OwnedFd::from(socket));
+    // Without `sleep`, time would go on to the next interrupt of the clock whenever the debugger stops the machine.
+    qemu.arg("-icount").arg(format!("shift={SHIFT},sleep=on"));
+    add_machine(&mut qemu, job);
+    qemu.args(["-S", "-chardev", "socket,id=debugger,fd=3,server=on,wait=off,nodelay=on", "-gdb", "chardev:debugger"]);
+    qemu
 }
 
 /// Runs it to its end.

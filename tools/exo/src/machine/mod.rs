@@ -7,7 +7,7 @@ mod child;
 mod decstation;
 mod gxemul;
 mod gxemul_trace;
-mod malta;
+pub mod malta;
 mod qemu_trace;
 
 use std::fmt;
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK, WORD};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::build::{Board, program_name};
 
@@ -44,6 +44,18 @@ pub enum Clock {
     /// DECstation 5000/200, 25 MHz
     #[value(name = "dec5000_200")]
     Dec5000_200,
+}
+
+/// The processor that malta has. Either does: the kernel looks which it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum Cpu {
+    /// MIPS32, release 1
+    #[default]
+    #[value(name = "4Kc")]
+    M4Kc,
+    /// MIPS32, release 2
+    #[value(name = "24Kc")]
+    M24Kc,
 }
 
 /// How closely a run is watched.
@@ -86,6 +98,8 @@ pub struct Job<'a> {
     pub timeout: Duration,
     /// The clock, if the machine has one.
     pub clock: Clock,
+    /// The processor, if there is a choice.
+    pub cpu: Cpu,
     /// Other parameters of the model than those of the clock: to see how much depends on one.
     pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
@@ -107,6 +121,7 @@ impl<'a> Job<'a> {
             memory: None,
             timeout,
             clock: Clock::Dec5000_200,
+            cpu: Cpu::default(),
             profile: None,
             instant_console: false,
             fault: None,
@@ -176,6 +191,22 @@ pub enum End {
     TimedOut(Option<u32>),
     /// The guest did what it must not; the machine says what, with `pc=0x…`.
     Broken(String),
+}
+
+impl Cpu {
+    /// Its name, as in `--cpu NAME`, and QEMU's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::M4Kc => "4Kc",
+            Self::M24Kc => "24Kc",
+        }
+    }
+
+    /// Fails if it was chosen and none of the machines has a choice.
+    pub fn check(self, machines: &[Machine]) -> Result<()> {
+        ensure!(self == Self::default() || machines.contains(&Machine::Malta), "only malta has a choice of processors");
+        Ok(())
+    }
 }
 
 impl Clock {
