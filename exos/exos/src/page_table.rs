@@ -2,8 +2,8 @@
 //!
 //! The directory has a word for each 4 MB of user space: the address of a *leaf*, 1024 EntryLo words. It lies in the
 //! save page, where an offset from `$zero` reaches it, and covers the pinned segment, too, though that is empty: so an
-//! address needs no test, and one that is not mapped finds a leaf of zeros. Leaves are in the program's data, which is
-//! always mapped; so a miss never misses.
+//! address needs no test, and one that is not mapped finds a leaf of zeros. Leaves are in a guaranteed mapping, so a
+//! miss never misses.
 //!
 //! A miss on a page that is mapped takes 13 instructions to the kernel's leave, and two and the return sequence from
 //! there. An entry that does not allow the access, and one that the kernel refuses, go to [`missed`], in Rust, on the
@@ -13,14 +13,12 @@
 //! the exception that finds them out of date.
 
 use asm_lines::global_asm;
-use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
 use exos_rt::abi::call::TLB_WRITE;
 use exos_rt::abi::exception::{Code, SavePage};
-use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, PROTECT_MAX, SAVE_PAGE, USER_END, entry_lo};
+use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PROTECT_MAX, SAVE_PAGE, USER_END, entry_lo};
 use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
-use exos_rt::shared::Shared;
 use exos_rt::{call, fault, memory};
 
 /// EntryLo words of a leaf.
@@ -29,10 +27,8 @@ const ENTRIES: usize = 1024;
 const LEAF_SHIFT: u32 = PAGE_SHIFT + ENTRIES.trailing_zeros();
 /// Leaves of the directory.
 const DIRECTORY: usize = (USER_END >> LEAF_SHIFT) as usize;
-/// Leaves that a program can have, besides the empty one.
-const LEAVES: usize = 16;
-/// Bytes of a stack for exceptions.
-const STACK: usize = 4096;
+/// Leaves that an environment can have, besides the empty one.
+const LEAVES: u32 = 16;
 
 /// The rights that an entry grants.
 pub const RIGHTS: u32 = entry_lo::VALID | entry_lo::DIRTY;
@@ -48,26 +44,43 @@ struct Leaf([u32; ENTRIES]);
 /// Of 4 MB in which nothing is mapped.
 static EMPTY: Leaf = Leaf([0; ENTRIES]);
 
-struct Memory<T>(UnsafeCell<T>);
+/// Pages of the table's, in the pinned segment and in this order: a stack for exceptions, the leaves, the other stack.
+const PAGES: u32 = 1 + LEAVES + 1;
+/// Where they are. The page below, on which the first stack would overflow, is unmapped.
+const START: u32 = NORMAL_START - 32 * PAGE_BYTES;
 
-// SAFETY: leaves are accessed word by word, through volatile accesses; stacks as such.
-unsafe impl<T> Sync for Memory<T> {}
+/// What is in the save page, behind what is the runtime's.
+#[repr(C)]
+struct Table {
+    directory: [*mut u32; DIRECTORY],
+    /// Leaves in use.
+    leaves: u32,
+    hook: Option<Hook>,
+}
 
-static LEAF_POOL: Memory<[Leaf; LEAVES]> = Memory(UnsafeCell::new([const { Leaf([0; ENTRIES]) }; LEAVES]));
-static LEAVES_USED: Shared<usize> = Shared::new(0);
-static STACKS: Memory<[[u64; STACK / 8]; 2]> = Memory(UnsafeCell::new([[0; STACK / 8]; 2]));
-static HOOK: Shared<Option<Hook>> = Shared::new(None);
+const TABLE: *mut Table = sequences::FREE as *mut Table;
 
-const _: () = assert!(sequences::FREE as usize + 4 * DIRECTORY <= SAVE_PAGE as usize + offset_of!(SavePage, name));
+const _: () = assert!(sequences::FREE as usize + size_of::<Table>() <= SAVE_PAGE as usize + offset_of!(SavePage, name));
+const _: () = assert!(offset_of!(Table, directory) == 0);
 
 /// Begins with an empty table: from here on it is asked about every page that is not in a guaranteed mapping.
+///
+/// # Panics
+/// If there is no memory for it.
 pub fn install() {
-    for slot in 0..DIRECTORY {
-        // SAFETY: that part of the save page is left to programs, and has the room.
-        unsafe { directory(slot).write_volatile(&raw const EMPTY as *mut u32) };
+    let frames = memory::allocate_run(PAGES, 1).expect("there are as many free frames side by side");
+    let entry_lo = frames << PAGE_SHIFT | entry_lo::DIRTY;
+    // SAFETY: nothing else is at these addresses; that part of the save page is left to programs.
+    unsafe {
+        call::env_map(call::self_id(), call::NO_CAPABILITY, START, entry_lo, PAGES)
+            .expect("it may have another mapping");
+        for slot in 0..DIRECTORY {
+            (&raw mut (*TABLE).directory[slot]).write_volatile((&raw const EMPTY).cast_mut().cast());
+        }
+        (&raw mut (*TABLE).leaves).write_volatile(0);
     }
-    let stacks = STACKS.0.get() as u32;
-    sequences::set_fault_stacks([stacks + STACK as u32, stacks + 2 * STACK as u32]);
+    set_hook(None);
+    sequences::set_fault_stacks([START + PAGE_BYTES, START + PAGES * PAGE_BYTES]);
     for (code, handler) in [
         (Code::Modified, page_modified as *const () as u32),
         (Code::TlbLoad, page_load_missed as *const () as u32),
@@ -80,7 +93,8 @@ pub fn install() {
 
 /// Sets what is asked when an access is not allowed.
 pub fn set_hook(hook: Option<Hook>) {
-    HOOK.set(hook);
+    // SAFETY: the table is in the save page, and nobody has a reference to it. Likewise below.
+    unsafe { (&raw mut (*TABLE).hook).write_volatile(hook) }
 }
 
 /// The entry of the page of `address`; 0 if it is not mapped.
@@ -175,15 +189,11 @@ fn change(address: u32, pages: u32, new: impl Fn(u32) -> u32) {
     }
 }
 
-fn directory(slot: usize) -> *mut *mut u32 {
-    (sequences::FREE as usize + 4 * slot) as *mut *mut u32
-}
-
 /// Where the entry of a page is, in a leaf that may be the empty one.
 fn slot(address: u32) -> *mut u32 {
     assert!(address < USER_END, "{address:#x} is not in user space");
     // SAFETY: the address is in user space, so both indices are in range.
-    unsafe { directory((address >> LEAF_SHIFT) as usize).read_volatile().add(index(address)) }
+    unsafe { (&raw const (*TABLE).directory[(address >> LEAF_SHIFT) as usize]).read_volatile().add(index(address)) }
 }
 
 fn index(address: u32) -> usize {
@@ -196,15 +206,16 @@ fn made(address: u32) -> Result<*mut u32, Error> {
     if slot.cast_const() != &raw const EMPTY.0[index(address)] {
         return Ok(slot);
     }
-    let next = LEAVES_USED.get();
-    if next == LEAVES {
-        return Err(Error::Full);
-    }
-    LEAVES_USED.set(next + 1);
-    // SAFETY: the leaf is in the pool, and nobody has it.
+    // SAFETY: that leaf is nobody's yet, and full of zeros.
     unsafe {
-        let leaf = (&raw mut (*LEAF_POOL.0.get())[next]).cast::<u32>();
-        directory((address >> LEAF_SHIFT) as usize).write_volatile(leaf);
+        let used = &raw mut (*TABLE).leaves;
+        let next = used.read_volatile();
+        if next == LEAVES {
+            return Err(Error::Full);
+        }
+        used.write_volatile(next + 1);
+        let leaf = (START + (1 + next) * PAGE_BYTES) as *mut u32;
+        (&raw mut (*TABLE).directory[(address >> LEAF_SHIFT) as usize]).write_volatile(leaf);
         Ok(leaf.add(index(address)))
     }
 }
@@ -213,7 +224,9 @@ fn made(address: u32) -> Result<*mut u32, Error> {
 /// or ends the program.
 unsafe extern "C" fn missed(address: u32, code: u32, pc: u32) {
     let code = Code::handled(code).expect("it is one of three");
-    if !(make_good(address, code) || HOOK.get().is_some_and(|hook| hook(address, code))) {
+    // SAFETY: as above.
+    let hook = unsafe { (&raw const (*TABLE).hook).read_volatile() };
+    if !(make_good(address, code) || hook.is_some_and(|hook| hook(address, code))) {
         fault::report(pc, address, code);
     }
 }

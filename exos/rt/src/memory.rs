@@ -6,6 +6,10 @@ use crate::shared::Shared;
 use crate::{call, environment, public};
 use aegis_abi::frame::{FREE, FREEING, Frame, KERNEL, PUBLIC};
 use aegis_abi::{EnvId, Error};
+use core::ops::Range;
+
+/// Where the last search ended: the next one goes on there.
+static NEXT: Shared<u32> = Shared::new(0);
 
 /// The table's entry for a frame.
 ///
@@ -53,18 +57,49 @@ pub fn allocate_of_colour(colour: u32) -> Result<u32, Error> {
 /// # Errors
 /// As for [`allocate`].
 pub fn allocate_pair() -> Result<u32, Error> {
-    let mut least = 0;
+    allocate_run(2, 2)
+}
+
+/// Makes `count` frames that stand side by side this environment's; the number of the first, a multiple of `alignment`.
+///
+/// # Errors
+/// [`Error::Full`] if there are none.
+pub fn allocate_run(count: u32, alignment: u32) -> Result<u32, Error> {
+    let (frames, start) = (public::frames(), NEXT.get().next_multiple_of(alignment));
+    let mut first = start;
+    let mut again = start != 0;
     loop {
-        let second = |number: u32| number + 1 < public::frames() && seems_free(number + 1);
-        let number = allocate_where(|number| number.is_multiple_of(2) && number >= least && second(number))?;
-        let result = call::frame_allocate(number + 1);
-        if result.is_ok() {
-            return Ok(number);
+        if first + count > frames {
+            if !core::mem::take(&mut again) {
+                return Err(Error::Full);
+            }
+            first = 0;
         }
-        // SAFETY: nothing has been done with it.
-        unsafe { call::frame_free(number)? };
-        least = number + 2;
+        match take(first..first + count)? {
+            None => {
+                NEXT.set(first + count);
+                return Ok(first);
+            }
+            Some(taken) => first = (taken + 1).next_multiple_of(alignment),
+        }
     }
+}
+
+/// Makes frames this environment's: all of them, or none, and which one has an owner.
+fn take(numbers: Range<u32>) -> Result<Option<u32>, Error> {
+    if let Some(taken) = numbers.clone().rev().find(|&number| !seems_free(number)) {
+        return Ok(Some(taken));
+    }
+    for number in numbers.clone() {
+        if let Err(error) = call::frame_allocate(number) {
+            for mine in numbers.start..number {
+                // SAFETY: nothing has been done with it.
+                unsafe { call::frame_free(mine)? };
+            }
+            return if error == Error::Busy { Ok(Some(number)) } else { Err(error) };
+        }
+    }
+    Ok(None)
 }
 
 /// Makes a free frame this environment's that is `wanted`.
@@ -72,8 +107,6 @@ pub fn allocate_pair() -> Result<u32, Error> {
 /// # Errors
 /// As for [`allocate`].
 pub fn allocate_where(wanted: impl Fn(u32) -> bool) -> Result<u32, Error> {
-    /// Where the last search ended: the next one goes on there.
-    static NEXT: Shared<u32> = Shared::new(0);
     let (frames, start) = (public::frames(), NEXT.get());
     for number in (start..frames).chain(0..start.min(frames)) {
         if wanted(number) && seems_free(number) {

@@ -25,6 +25,10 @@
 //! then awaits nobody; what is current is resumed. An answer that nobody awaits is ignored. A call makes the server
 //! activity current if main is, and there is a function to serve it; otherwise it is answered with [`BUSY`] at once.
 //!
+//! An asynchronous transfer that is no answer is ignored: its sender gets the rest of its slice back. A program that
+//! wants it otherwise sets itself up with another [`header`]. So does one whose addressing contexts differ in more than
+//! data: a call is served in the one that main has installed.
+//!
 //! # Why it holds under preemption
 //!
 //! Other environments run only after an instruction that gives the processor away, or after a slice has ended; so
@@ -305,7 +309,7 @@ global_asm!(
     "exos_return_end:",
     ".size exos_return, . - exos_return",
     "",
-    // --- The range in which both activities are complete in memory. At the end of its slice the program is not entered.
+    // --- The range in which both activities are complete in memory. At its end of slice the program is not entered. --
     "    .balign 1024",
     ".type exos_resume_range, @function",
     "exos_resume_range:",
@@ -487,7 +491,7 @@ global_asm!(
     "     addiu $sp, $sp, 32",
     ".size exos_serve_late, . - exos_serve_late",
     "",
-    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; all else is the program's.
+    // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; the rest is the program's.
     // Interrupts are on, but the kernel does not come here a second time before the slice is given back.
     ".type exos_end_of_slice, @function",
     "exos_end_of_slice:",

@@ -78,5 +78,5 @@ fn check(frames: &[u32; FRAMES], first: u32, pages: u32, rights: u32) {
 
 /// Some offset in a page.
 fn page_offset(seed: u32) -> u32 {
-    seed * 0x123 & 0xfff
+    (seed * 0x123) & 0xfff
 }
