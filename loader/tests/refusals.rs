@@ -228,9 +228,9 @@ fn notes() {
     let said = |notes: &[image::Segment]| of_program(&elf(0x40_0000, &[notes, &[text()]].concat()));
     assert_eq!(said(&[]), "has no Aegis note, so it was not built for this system");
     assert_eq!(said(&[kernel_note(1)]), "has no Aegis note, so it was not built for this system");
-    assert_eq!(said(&[program_note(7)]), "built for version 7 of the interface, and this system has version 1");
-    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), "built for version 9 of the interface, and this system has version 1");
-    assert_eq!(said(&[note(1, &[1, 0, 0, 0])]), "has an Aegis note of the wrong size (4 bytes)");
+    assert_eq!(said(&[program_note(7)]), "built for version 7 of the interface, and this system has version 2");
+    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), "built for version 9 of the interface, and this system has version 2");
+    assert_eq!(said(&[note(1, &[2, 0, 0, 0])]), "has an Aegis note of the wrong size (4 bytes)");
     assert_eq!(said(&[note(1, &[1])]), "has an Aegis note of the wrong size (1 bytes)");
     assert_eq!(said(&[program_note(1), program_note(1)]), "has two Aegis notes of the same type");
     let mut cut_short = program_note(1);
@@ -278,8 +278,8 @@ fn kernels() {
     assert_eq!(said(&[vec![text()], holes.collect()].concat()), "memory falls into more than 16 pieces");
     let with_note = |note| of_kernel(&elf(0x8003_0000, &[note, text()]));
     assert_eq!(with_note(program_note(1)), "has no Aegis note, so it was not built for this system");
-    assert_eq!(with_note(kernel_note(3)), "built for version 3 of the interface, and this system has version 1");
-    assert_eq!(with_note(note(2, &[1, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
+    assert_eq!(with_note(kernel_note(3)), "built for version 3 of the interface, and this system has version 2");
+    assert_eq!(with_note(note(2, &[2, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
 }
 
 #[test]

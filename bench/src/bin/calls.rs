@@ -9,7 +9,7 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::{LOOPS, loop_of};
-use core::arch::naked_asm;
+use asm_lines::naked_asm;
 use exos_rt::abi::call as number;
 use exos_rt::abi::exception::Code;
 use exos_rt::abi::frame::{Capability, WRITE};

@@ -8,7 +8,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-use aegis_bench::{ALONE, LOOPS, ROUNDS, loop_of};
+use aegis_bench::{ALONE, ROUNDS, loop_of};
 use asm_lines::naked_asm;
 use exos_rt::abi::EnvId;
 use exos_rt::abi::call::{TRANSFER, TRANSFER_ASYNC, YIELD_TO};
@@ -159,8 +159,8 @@ extern "C" fn nothing(_: u32) -> ! {
     call::exit(1)
 }
 
-/// How many are measured in one slice.
-const IN_A_SLICE: u32 = 50;
+/// Each loop waits for a tick, so there are few of them.
+const LOOPS: u32 = 3;
 
 fn main() {
     println!(
@@ -183,10 +183,8 @@ fn main() {
         Way { alone: (yield_alone, yield_there, yield_back), looped: (yield_looped, yield_echo, yield_again) },
     ];
     for Way { alone: (alone, there, back), looped: (looped, echo, again) } in ways {
-        for _ in 0..ALONE / IN_A_SLICE {
-            // SAFETY: the child hands the processor back at once.
-            with_entries(child, control, there, back, || unsafe { (0..IN_A_SLICE).for_each(|_| alone(child.0)) });
-        }
+        // SAFETY: the child hands the processor back at once.
+        with_entries(child, control, there, back, || unsafe { (0..ALONE).for_each(|_| alone(child.0)) });
         for _ in 0..LOOPS {
             // SAFETY: as above.
             with_entries(child, control, echo, again, || unsafe { looped(child.0) });

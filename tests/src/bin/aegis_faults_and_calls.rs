@@ -70,7 +70,7 @@ fn main() {
     // SAFETY: nothing else is there; the stack is for this alone; main and server use no page in common.
     unsafe {
         page_table::demand_zero(MAINS, rounds).unwrap();
-        page_table::demand_zero(SERVERS, PAGES).unwrap();
+        page_table::demand_zero(SERVERS, program::number("pages").unwrap_or(PAGES)).unwrap();
         transfer::serve(serve, &STACK);
     }
     let (client, _) = spawn(client, 0, Some(1)).unwrap();

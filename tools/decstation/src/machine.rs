@@ -226,6 +226,46 @@ impl Machine {
         machine
     }
 
+    /// The same machine once more, in the same state. Symbols, the sinks of marks and console output, and the other
+    /// instruments stay with this one.
+    pub fn fork(&self) -> Machine {
+        Machine {
+            config: self.config.clone(),
+            cpu: self.cpu.clone(),
+            cp0: self.cp0.clone(),
+            fpu: self.fpu.clone(),
+            tlb: self.tlb.clone(),
+            caches: self.caches.clone(),
+            ram: self.ram.clone(),
+            written: self.written.clone(),
+            write_buffer: self.write_buffer.clone(),
+            board: self.board.clone(),
+            translations: self.translations.clone(),
+            context: self.context,
+            fetch_page: self.fetch_page,
+            fetch_tag: self.fetch_tag,
+            fetch_base: self.fetch_base,
+            micro_tlb: self.micro_tlb,
+            counts: self.counts,
+            marks: self.marks.clone(),
+            mark_sink: None,
+            hooks: Hooks::default(),
+            stretches: self.stretches.clone(),
+            word: self.word,
+            loops: self.loops,
+            stop: self.stop.clone(),
+            instruction_limit: self.instruction_limit,
+            cycle_limit: self.cycle_limit,
+            injections: self.injections.clone(),
+            injected_lines: self.injected_lines,
+            bus_errors: self.bus_errors.clone(),
+            console: None,
+            output: self.output.clone(),
+            symbols: Symbols::default(),
+            environment: self.environment.clone(),
+        }
+    }
+
     /// Loads an ELF executable as the PROM does: each segment to its virtual address, which must lie in kseg0 or kseg1.
     /// The entry point and `$gp` come from the image; everything else is as the PROM leaves it.
     pub fn load_elf(&mut self, bytes: &[u8]) -> Result<(), ImageError> {

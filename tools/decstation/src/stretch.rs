@@ -1,10 +1,10 @@
 //! The guest's kernel at a stretch: the longest time between two instructions of user mode, for which an interrupt may
 //! have to wait.
 //!
-//! A stretch begins with the exception that leaves user mode and ends where the next instruction in user mode is executed.
-//! If that one can't be fetched the stretch goes on, but not for ever: a program may see to it that its handler can't be fetched,
-//! and interrupts are let in before each attempt. If an interrupt comes first another begins. A
-//! kernel that has nothing to do polls for interrupts: reading Cause in [`Config::polls`](crate::Config::polls) ends a
+//! A stretch begins with the exception that leaves user mode and ends where the next instruction in user mode is
+//! executed. If that one can't be fetched the stretch goes on, but not for ever: a program may see to it that its
+//! handler can't be fetched, and interrupts are let in before each attempt. If an interrupt comes first another begins.
+//! A kernel that has nothing to do polls for interrupts: reading Cause in [`Config::polls`](crate::Config::polls) ends a
 //! stretch and begins the next.
 //!
 //! Only exceptions, returns from them and reads of Cause look here, so it costs nothing to speak of and is always on.

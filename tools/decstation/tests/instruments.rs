@@ -85,3 +85,22 @@ fn messages_name_function_and_line() {
         let _ = std::fs::remove_file(path);
     }
 }
+
+#[test]
+fn a_fork_goes_on_as_the_machine_does() {
+    let text = format!(
+        "la $8, 0x80040000; li $9, 100; again: sw $9, 0($8); lw $10, 0($8); mult $9, $10; addiu $9, $9, -1; mark 7
+         mflo $11; bne $9, $0, again; addiu $8, $8, 256; {HALT}"
+    );
+    let (mut machine, _) = load(Config { timed: true, ..plain() }, &text);
+    assert_eq!(machine.run(Limits::instructions(333)), Stop::Budget);
+    let mut fork = machine.fork();
+    let end = |machine: &mut decstation::Machine| {
+        assert_eq!(machine.run(Limits::NONE), Stop::Halted);
+        (machine.cycles(), *machine.counts(), machine.take_marks(), machine.register(11))
+    };
+    // The fork first: what it does is its own.
+    let (forked, went_on) = (end(&mut fork), end(&mut machine));
+    assert_eq!(forked, went_on);
+    assert_eq!(forked.2.len(), 100, "the marks before it, too");
+}

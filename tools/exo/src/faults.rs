@@ -1,40 +1,162 @@
 //! Planted faults, on the model: interrupts where they hurt most, and memory that fails under the kernel.
 //!
-//! An interrupt comes at every instruction of exception dispatch, of the return from an exception, of giving up a slice and of
-//! resuming it; nothing may be lost or done twice. There is one interrupt a run, each run one instruction later. The program compares its own registers; here it is
-//! made sure that every interrupt was one, and that the program came to the same end.
+//! An interrupt comes, or a slice ends, at every instruction of the kernel's hot paths, of what programs do around
+//! them, and of the sequences that are begun anew when they are interrupted; nothing may be lost or done twice. There
+//! is one a run, each run one instruction later. The programs compare registers, values, and how often what was done;
+//! here it is made sure that every fault was one, and that the program came to the same end.
+//!
+//! The runs share what comes before the fault, and most end with the program's line; some go on through the kernel's
+//! audit.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_abi::console::PC;
 use aegis_abi::mark::END;
 use anyhow::{Context, Result, ensure};
+use decstation::Injection;
 use libtest_mimic::Trial;
 
 use crate::console::{Console, Verdict};
-use crate::machine::{Fault, Job, Machine, Mark, Observer, Watch};
+use crate::machine::decstation::{CLOCK_LINE, Run};
+use crate::machine::{Job, Machine, Mark, Observer, Watch};
 use crate::run::conclude;
+use crate::symbols::Symbols;
 use crate::test::Bench;
 
-/// What is run. Two rounds: the first with a cold TLB, the second with a warm one.
-const PROGRAM: &str = "aegis_handler,rounds=2";
-/// What it says if all went well.
-const LINE: &str = "aegis_handler: 2 overflows and 2 misaligned loads handled, in 0 of them a register changed";
-/// The kernel's own data, its stack not included.
-const KERNEL: std::ops::Range<u32> = 0x3_0000..0x4_e000;
+/// Where faults are planted: between the marks of a program.
+struct Case {
+    /// What it is about.
+    name: &'static str,
+    /// The program and its arguments: as a rule two rounds, the first with a cold TLB, the second with a warm one.
+    program: &'static str,
+    /// What it says if all went well.
+    line: &'static str,
+    /// How many instructions there are between the marks, about: so that it is noticed if hardly any are left.
+    instructions: Range<u64>,
+    /// What is planted.
+    faults: &'static [Fault],
+}
+
+/// What is planted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    /// An interrupt that no device asked for, as soon as the guest lets it through.
+    Interrupt,
+    /// A tick of the clock, beside its regular ticks: the end of a slice.
+    Tick,
+    /// A tick at the first mark, and an interrupt in what follows.
+    Both,
+}
+
+const CASES: &[Case] = &[
+    // Dispatch, the return sequences, giving up a slice, the resume range.
+    Case {
+        name: "exception",
+        program: "aegis_handler,rounds=2",
+        line: "aegis_handler: 2 overflows and 2 misaligned loads handled, in 0 of them a register changed",
+        instructions: 1000..10_000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // The end of a slice itself.
+    Case {
+        name: "slice",
+        program: "inject_slice,rounds=1",
+        line: "inject_slice: 1 rounds, registers changed in 0; each slice that was given back another had",
+        instructions: 10..5000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
+    },
+    // The way of a miss in the normal segment, the page table's handlers, TLB_WRITE.
+    Case {
+        name: "miss",
+        program: "inject_miss,rounds=2",
+        line: "inject_miss: 2 rounds, registers changed in 0, wrong values in 0, elsewhere 0",
+        instructions: 700..3000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // CONTEXT_SWITCH, TLB_WRITE, TLB_PROBE, TLB_PROTECT, TLB_DELETE.
+    Case {
+        name: "primitives",
+        program: "inject_primitives,rounds=2",
+        line: "inject_primitives: 2 rounds, registers changed in 0, wrong values in 0, elsewhere 0",
+        instructions: 500..8000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // Synchronous transfers, there and back.
+    Case {
+        name: "transfer",
+        program: "inject_transfer,rounds=2",
+        line: "inject_transfer: 2 calls, 2 served, 0 wrong answers, registers changed in 0",
+        instructions: 300..5000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
+    },
+    // An answer in another slice: an asynchronous transfer.
+    Case {
+        name: "transfer_across_slices",
+        program: "inject_transfer,rounds=1,slices=1",
+        line: "inject_transfer: 1 calls, 1 served, 0 wrong answers, registers changed in 0",
+        instructions: 1000..8000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // Calls within calls, while others call as well.
+    Case {
+        name: "transfer_nested",
+        program: "aegis_transfer_nested,rounds=1",
+        line: "aegis_transfer_nested: 1 calls of four environments deep, each answered",
+        instructions: 3000..30_000,
+        faults: &[Fault::Tick],
+    },
+    // Asynchronous transfers, and yields back.
+    Case {
+        name: "message",
+        program: "inject_message,rounds=2",
+        line: "inject_message: 2 sent, 2 taken, their sum 3, registers changed in 0",
+        instructions: 150..1000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // Yields to a named environment.
+    Case {
+        name: "yield_to",
+        program: "inject_yield,rounds=2",
+        line: "inject_yield: 2 yields, registers changed in 0; the other environment went its rounds in order",
+        instructions: 200..1500,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+];
+
 /// The mark around what is to be interrupted.
 const MARK: u32 = 1;
+/// A path through the kernel that is longer than this is not a hot one. Interrupts are off there, so one comes at its
+/// end, wherever it was planted: from here on only one in so many is.
+const HOT: u64 = 128;
+const HERE_AND_THERE: u64 = 16;
+/// One run in so many goes on to the verdict.
+const WHOLE: u64 = 64;
+/// Instructions between two looks at what a program has said.
+const CHUNK: u64 = 1 << 14;
+/// Megabytes of memory: little, since each run copies it.
+const MEMORY: u32 = 4;
+/// The kernel's own data, its stack not included.
+const KERNEL: Range<u32> = 0x3_0000..0x4_e000;
 
 /// The tests.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let trial = |(name, fault)| {
-        let bench = Arc::clone(bench);
-        Trial::test(format!("model::{name}_at_every_instruction"), move || {
-            everywhere(&bench, fault).map_err(|error| format!("{error:#}").into())
-        })
-    };
-    let mut trials: Vec<_> = [("interrupted", Fault::Interrupt), ("end_of_slice", Fault::Tick)].map(trial).into();
+    let mut trials = Vec::new();
+    for case in CASES {
+        for &fault in case.faults {
+            let what = match fault {
+                Fault::Interrupt => "interrupted",
+                Fault::Tick => "end_of_slice",
+                Fault::Both => "interrupted_after_end_of_slice",
+            };
+            let bench = Arc::clone(bench);
+            trials.push(Trial::test(format!("model::{what}_at_every_instruction::{}", case.name), move || {
+                everywhere(&bench, case, fault).map_err(|error| format!("{error:#}").into())
+            }));
+        }
+    }
     let bench = Arc::clone(bench);
     trials.push(Trial::test("model::kernel_fault_is_reported", move || {
         kernel_fault(&bench).map_err(|error| format!("{error:#}").into())
@@ -42,66 +164,159 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     trials
 }
 
+/// Plants a fault at each instruction between the marks of a program.
+fn everywhere(bench: &Bench, case: &Case, fault: Fault) -> Result<()> {
+    let image = image(bench, case, &format!("{fault:?}-{}", case.name))?;
+    let stage = Stage::new(bench, case, &image);
+    let mut starts = stage.finish(Run::start(&stage.job)?, true)?.starts;
+    if fault == Fault::Both {
+        // The tick changes where the others are.
+        starts.truncate(1);
+    }
+    let (mut run, mut watch) = (Run::start(&stage.job)?, stage.watch());
+    let (mut instructions, mut planted, mut in_vain) = (0, 0, 0);
+    for start in starts {
+        run.go_on(start - watch.executed(&run), &mut watch);
+        if fault == Fault::Both {
+            run.inject(Injection::Tick);
+            // Two at a time are one interrupt.
+            run.go_on(1, &mut watch);
+        }
+        let end = stage.finish(run.fork(), false)?.end()?;
+        let mut in_kernel = 0;
+        while watch.executed(&run) < end {
+            in_kernel = if run.in_user_mode() { 0 } else { in_kernel + 1 };
+            if in_kernel <= HOT || in_kernel % HERE_AND_THERE == 0 {
+                let at = watch.executed(&run);
+                let mut disturbed = run.fork();
+                disturbed.inject(fault.injection());
+                let marks = stage.finish(disturbed, at % WHOLE == 0).and_then(|marks| marks.end());
+                let place = || format!("{fault:?} before instruction {at}, {}", stage.place(&run));
+                // Most make it longer; one that comes as the program gives up its slice saves it that.
+                in_vain += u64::from(marks.with_context(place)? == end);
+                planted += 1;
+            }
+            run.go_on(1, &mut watch);
+            instructions += 1;
+        }
+    }
+    // One may come with a regular tick.
+    ensure!(in_vain <= planted / 100, "nothing came of {in_vain} of {planted}");
+    let expected = &case.instructions;
+    ensure!(expected.contains(&instructions), "{instructions} instructions, and this test expects {expected:?}");
+    Ok(())
+}
+
 /// Memory of the kernel that is not answered: the kernel says where it was, and no program is told.
 fn kernel_fault(bench: &Bench) -> Result<()> {
-    let image =
-        bench.guest.write_image(&bench.workspace, Machine::Decstation, "kernel-fault", &[PROGRAM.to_owned()])?;
-    let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
-    let job = Job { instant_console: true, watch: Watch::Marks, ..job };
-    let (start, _) = run(bench, &job)?;
-    let job =
-        Job { fault: Some((Fault::BusError { start: KERNEL.start, bytes: KERNEL.end - KERNEL.start }, start)), ..job };
-    let error = run(bench, &job).err().context("the kernel did not notice")?.to_string();
+    let case = &CASES[0];
+    let image = image(bench, case, "kernel-fault")?;
+    let stage = Stage::new(bench, case, &image);
+    let starts = stage.finish(Run::start(&stage.job)?, true)?.starts;
+    let mut run = Run::start(&stage.job)?;
+    run.go_on(*starts.first().context("it has no marks")?, &mut stage.watch());
+    run.inject(Injection::BusError { start: KERNEL.start, length: KERNEL.end - KERNEL.start });
+    let error = stage.finish(run, true).err().context("the kernel did not notice")?.to_string();
     let reported = error.starts_with("the kernel stopped on a bug of its own: exception 7 in the kernel, badvaddr=");
     ensure!(reported && error.contains("pc=0x8003") && error.contains("(aegis/"), "{error}");
     Ok(())
 }
 
-fn everywhere(bench: &Bench, fault: Fault) -> Result<()> {
-    let image =
-        bench.guest.write_image(&bench.workspace, Machine::Decstation, &format!("{fault:?}"), &[PROGRAM.to_owned()])?;
-    let job = Job::new(&image, PROGRAM, Duration::from_secs(5));
-    let job = Job { instant_console: true, watch: Watch::Marks, ..job };
-    let (start, end) = run(bench, &job)?;
-    ensure!((200..5000).contains(&(end - start)), "{} instructions are not what this test expects", end - start);
-    for instruction in start..end {
-        let job = Job { fault: Some((fault, instruction)), ..job.clone() };
-        let (_, later) = run(bench, &job).with_context(|| format!("interrupt at {instruction}"))?;
-        // Most of them make the run longer; one that hits the program as it gives up its slice saves it that.
-        ensure!(later != end, "the interrupt at {instruction} did not happen");
-    }
-    Ok(())
+fn image(bench: &Bench, case: &Case, name: &str) -> Result<PathBuf> {
+    bench.guest.write_image(&bench.workspace, Machine::Decstation, name, &[case.program.to_owned()])
 }
 
-/// Runs the program; at which instructions its marks are.
-fn run(bench: &Bench, job: &Job) -> Result<(u64, u64)> {
-    struct Watching<'a> {
-        console: Console<'a>,
-        start: Option<u64>,
-        end: Option<u64>,
-    }
-    impl Observer for Watching<'_> {
-        fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-            self.console.take(bytes)
-        }
+/// What all runs of a case have in common.
+struct Stage<'a> {
+    job: Job<'a>,
+    /// What the program is to say.
+    line: &'a str,
+    symbols: Symbols,
+}
 
-        fn mark(&mut self, mark: Mark) {
-            match mark.immediate {
-                MARK => self.start = Some(mark.instructions),
-                immediate if immediate == MARK | END => self.end = Some(mark.instructions),
-                _ => {}
+impl<'a> Stage<'a> {
+    fn new(bench: &Bench, case: &'a Case, image: &'a Path) -> Self {
+        let job = Job::new(image, case.program, Duration::from_secs(5));
+        let job = Job { instant_console: true, memory: Some(MEMORY), watch: Watch::Marks, ..job };
+        Self { job, line: case.line, symbols: bench.guest.symbols(&bench.workspace, Machine::Decstation) }
+    }
+
+    fn watch(&self) -> Watching<'_> {
+        Watching { console: Console::new(&self.symbols, |_| {}), marks: Marks::default() }
+    }
+
+    /// Goes on until the program has said its line, and to the verdict if the whole run is wanted; fails if it does
+    /// not come to that. The marks on the way.
+    fn finish(&self, mut run: Run, whole: bool) -> Result<Marks> {
+        let mut watch = self.watch();
+        let (end, said) = loop {
+            let end = run.go_on(CHUNK, &mut watch);
+            let said = watch.console.lines.iter().any(|line| line == self.line);
+            match end {
+                Some(end) => break (end, said),
+                None if said && !whole => return Ok(watch.marks),
+                None => {}
             }
+        };
+        let run = conclude(watch.console, end, &self.job, &self.symbols);
+        run.judge()?;
+        ensure!(run.verdict == Some(Verdict::Pass) && said, "{}", run.lines.join("; "));
+        Ok(watch.marks)
+    }
+
+    /// Where a run is.
+    fn place(&self, run: &Run) -> String {
+        self.symbols.annotate_as(self.job.first_program(), &format!("{PC}{:08x}", run.pc()))
+    }
+}
+
+/// The marks of a run: after how many instructions each was, marks not counted.
+#[derive(Default)]
+struct Marks {
+    count: u64,
+    starts: Vec<u64>,
+    ends: Vec<u64>,
+}
+
+impl Marks {
+    /// Where the first pair ended.
+    fn end(&self) -> Result<u64> {
+        self.ends.first().copied().context("it did not come to its second mark")
+    }
+}
+
+struct Watching<'a> {
+    console: Console<'a>,
+    marks: Marks,
+}
+
+impl Watching<'_> {
+    /// Instructions that a run which was watched from its beginning has executed, marks not counted.
+    fn executed(&self, run: &Run) -> u64 {
+        run.instructions() - self.marks.count
+    }
+}
+
+impl Observer for Watching<'_> {
+    fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        self.console.take(bytes)
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.marks.count += 1;
+        match mark.immediate {
+            MARK => self.marks.starts.push(mark.instructions),
+            immediate if immediate == MARK | END => self.marks.ends.push(mark.instructions),
+            _ => {}
         }
     }
-    let symbols = bench.guest.symbols(&bench.workspace, Machine::Decstation);
-    let mut watch = Watching { console: Console::new(&symbols, |_| {}), start: None, end: None };
-    let end = Machine::Decstation.run(job, &mut watch)?;
-    let run = conclude(watch.console, end, job, &symbols);
-    run.judge()?;
-    ensure!(
-        run.verdict == Some(Verdict::Pass) && run.lines.iter().any(|line| line == LINE),
-        "{}",
-        run.lines.join("; ")
-    );
-    watch.start.zip(watch.end).context("the program executed no marks")
+}
+
+impl Fault {
+    fn injection(self) -> Injection {
+        match self {
+            Self::Interrupt | Self::Both => Injection::Interrupt { lines: CLOCK_LINE },
+            Self::Tick => Injection::Tick,
+        }
+    }
 }

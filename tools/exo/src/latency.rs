@@ -1,8 +1,8 @@
-//! How long an interrupt may wait for the kernel: its longest uninterruptible path, as the model measures it, and the bound on
-//! it, which every test program's run is held to.
+//! How long an interrupt may wait for the kernel: its longest uninterruptible path, as the model measures it, and the
+//! bound on it, which every test program's run is held to.
 //!
-//! The kernel runs with interrupts off from its entry to its exit. What it does there without going back to a program is
-//! bounded by a millisecond; calls that have more to do answer that they are to be made again.
+//! The kernel runs with interrupts off from its entry to its exit. What it does there without going back to a program
+//! is bounded by a millisecond; calls that have more to do answer that they are to be made again.
 
 use std::fmt;
 

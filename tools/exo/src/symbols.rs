@@ -86,7 +86,8 @@ impl Symbols {
         self.annotate(&format!("{about}{text}")).split_off(about.len())
     }
 
-    /// The addresses of a function of the kernel, with what fills up the room behind it; none if there is no such function.
+    /// The addresses of a function of the kernel, and of what fills up the room behind it; none if there is no such
+    /// function.
     pub fn of_kernel(&self, function: &str) -> Range<u32> {
         let find = |file: &File| file.contents()?.range(function);
         self.kernels.iter().find_map(find).unwrap_or_default()

@@ -19,7 +19,8 @@ use crate::{bench, boot_tests, faults, gdb, host_tests, lockstep};
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, hostile, bench, gdb, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, inject, hostile,
+    /// bench, gdb, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
@@ -40,7 +41,7 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 6] = ["aegis", "bench", "boot", "gdb", "hostile", "model"];
+const MACHINE_AREAS: [&str; 7] = ["aegis", "bench", "boot", "gdb", "hostile", "inject", "model"];
 
 /// What all tests on machines share.
 pub struct Bench {
@@ -149,8 +150,8 @@ impl Bench {
         self.run(machine, &job, test)
     }
 
-    /// Makes a run and compares it with what a test, and the bound on the kernel's paths, expect. A failure shows the end of
-    /// the console.
+    /// Makes a run and compares it with what a test, and the bound on the kernel's paths, expect. A failure shows the
+    /// end of the console.
     pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
         const TAIL: usize = 30;
         let symbols = self.guest.symbols(&self.workspace, machine);

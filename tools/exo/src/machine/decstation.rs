@@ -11,7 +11,7 @@ use aegis_abi::console::PC;
 use anyhow::{Context, Result};
 use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
 
-use super::{Clock, End, Fault, Job, Mark, Observer, Step, Watch};
+use super::{Clock, End, Job, Mark, Observer, Step, Watch};
 
 /// Instructions between two looks at what the guest has printed.
 const CHUNK: u64 = 1 << 18;
@@ -19,7 +19,7 @@ const CHUNK: u64 = 1 << 18;
 const GRACE: u64 = 1000;
 
 /// Cause.IP3: the clock's interrupt line.
-const CLOCK_LINE: u32 = 1 << 11;
+pub const CLOCK_LINE: u32 = 1 << 11;
 
 /// It comes with this program.
 pub fn version() -> String {
@@ -45,74 +45,114 @@ pub fn profile(clock: Clock) -> profile::Profile {
 
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
-    let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
-    let profile = job.profile.unwrap_or_else(|| profile(job.clock));
-    let hz = profile.hz;
-    let default = Config {
-        profile,
-        boot_args: job.arguments.to_owned(),
-        instant_serial: job.instant_console,
-        // Every DECstation has one.
-        fpu: true,
-        polls: job.polls.clone(),
-        ..Config::default()
-    };
-    let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
-    machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
+    let mut run = Run::start(job)?;
+    loop {
+        if let Some(end) = run.go_on(CHUNK, observer) {
+            return Ok(end);
+        }
+    }
+}
 
-    if let Some((fault, instruction)) = job.fault {
-        let injection = match fault {
-            Fault::Interrupt => Injection::Interrupt { lines: CLOCK_LINE },
-            Fault::Tick => Injection::Tick,
-            Fault::BusError { start, bytes } => Injection::BusError { start, length: bytes },
+/// A run under way.
+pub struct Run {
+    machine: Machine,
+    /// What the tracer has seen since it was last asked, if instructions are watched.
+    steps: Arc<Mutex<Vec<Step>>>,
+    /// Marks so far.
+    marks: u64,
+    /// The cycle at which it is ended.
+    limit: u64,
+    /// Whether nothing more is expected of it.
+    judged: bool,
+}
+
+impl Run {
+    /// At its first instruction.
+    pub fn start(job: &Job) -> Result<Self> {
+        let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
+        let profile = job.profile.unwrap_or_else(|| profile(job.clock));
+        let default = Config {
+            profile,
+            boot_args: job.arguments.to_owned(),
+            instant_serial: job.instant_console,
+            // Every DECstation has one.
+            fpu: true,
+            polls: job.polls.clone(),
+            ..Config::default()
         };
-        machine.inject(instruction, injection);
+        let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
+        machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
+        let steps = Arc::new(Mutex::new(Vec::new()));
+        if job.watch == Watch::Instructions {
+            let steps = Arc::clone(&steps);
+            machine.set_tracer(Some(Box::new(move |step| {
+                let step = Step { address: step.pc, word: step.word, user: Some(step.user), cycles: Some(step.cycles) };
+                steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+            })));
+        }
+        let limit = profile.hz.saturating_mul(job.timeout.as_secs());
+        Ok(Self { machine, steps, marks: 0, limit, judged: false })
     }
-    let steps = Arc::new(Mutex::new(Vec::new()));
-    if job.watch == Watch::Instructions {
-        let steps = Arc::clone(&steps);
-        machine.set_tracer(Some(Box::new(move |step| {
-            let step = Step { address: step.pc, word: step.word, user: Some(step.user), cycles: Some(step.cycles) };
-            steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
-        })));
+
+    /// The same run once more, from here on. Its instructions are not watched.
+    pub fn fork(&self) -> Self {
+        Self { machine: self.machine.fork(), steps: Arc::default(), ..*self }
     }
-    let mut marks = 0;
-    let mut limit = hz.saturating_mul(job.timeout.as_secs());
-    let mut judged = false;
-    let end = loop {
-        let stop = machine.run(Limits::instructions(CHUNK));
+
+    /// Plants a fault before the next instruction.
+    pub fn inject(&mut self, fault: Injection) {
+        self.machine.inject(self.machine.instructions(), fault);
+    }
+
+    /// Instructions executed so far, marks counted.
+    pub fn instructions(&self) -> u64 {
+        self.machine.instructions()
+    }
+
+    /// The address of the next instruction.
+    pub fn pc(&self) -> u32 {
+        self.machine.pc()
+    }
+
+    /// Whether a program is running, and not the kernel.
+    pub fn in_user_mode(&self) -> bool {
+        self.machine.user_mode()
+    }
+
+    /// Executes so many instructions, or fewer if it comes to its end.
+    pub fn go_on(&mut self, instructions: u64, observer: &mut dyn Observer) -> Option<End> {
+        let machine = &mut self.machine;
+        let stop = machine.run(Limits::instructions(instructions));
         for mark in machine.take_marks() {
             // The model counts a mark when it is behind it.
-            let instructions = mark.instructions - marks - 1;
-            marks += 1;
+            let instructions = mark.instructions - self.marks - 1;
+            self.marks += 1;
             let cycles = Some(mark.cycles - 1);
             observer.mark(Mark { immediate: u32::from(mark.id), instructions, cycles });
         }
-        for step in steps.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for step in self.steps.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             observer.instruction(step);
         }
         if let ControlFlow::Break(()) = observer.console(machine.take_output().as_bytes())
-            && !judged
+            && !self.judged
         {
-            judged = true;
-            limit = limit.min(machine.cycles() + hz * GRACE / 1000);
+            self.judged = true;
+            self.limit = self.limit.min(machine.cycles() + machine.config().profile.hz * GRACE / 1000);
         }
-        match stop {
-            Stop::Budget if machine.cycles() < limit => {}
-            Stop::Budget if judged => break End::Stopped,
-            Stop::Budget => break End::TimedOut(Some(machine.pc())),
-            Stop::Halted => break End::Stopped,
-            Stop::Strict(violation) => break End::Broken(broken(&violation)),
-            Stop::Stuck { pc } => {
-                break End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}"));
-            }
-            stop => break End::Broken(stop.to_string()),
+        let end = match stop {
+            Stop::Budget if machine.cycles() < self.limit => return None,
+            Stop::Budget if self.judged => End::Stopped,
+            Stop::Budget => End::TimedOut(Some(machine.pc())),
+            Stop::Halted => End::Stopped,
+            Stop::Strict(violation) => End::Broken(broken(&violation)),
+            Stop::Stuck { pc } => End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}")),
+            stop => End::Broken(stop.to_string()),
+        };
+        if let Some(stretch) = machine.longest_stretch() {
+            observer.longest(stretch);
         }
-    };
-    if let Some(stretch) = machine.longest_stretch() {
-        observer.longest(stretch);
+        Some(end)
     }
-    Ok(end)
 }
 
 /// A rule that the guest broke, with the address in the form that gets a source line.

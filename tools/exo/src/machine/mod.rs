@@ -4,7 +4,7 @@
 //! it executes. It knows nothing about verdicts, symbols and counts.
 
 mod child;
-mod decstation;
+pub mod decstation;
 mod gxemul;
 mod gxemul_trace;
 pub mod malta;
@@ -69,22 +69,6 @@ pub enum Watch {
     Instructions,
 }
 
-/// A fault to plant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// An interrupt that no device asked for, as soon as the guest lets it through.
-    Interrupt,
-    /// A tick of the clock, beside its regular ticks.
-    Tick,
-    /// The next load from this range of physical memory is not answered.
-    BusError {
-        /// Where the range begins.
-        start: u32,
-        /// How long it is.
-        bytes: u32,
-    },
-}
-
 /// A run to make.
 #[derive(Clone, Debug)]
 pub struct Job<'a> {
@@ -104,8 +88,6 @@ pub struct Job<'a> {
     pub profile: Option<::decstation::Profile>,
     /// Whether the console's line takes no time, as GXemul's.
     pub instant_console: bool,
-    /// A fault, and the number of the instruction before which it is planted. Only on the model.
-    pub fault: Option<(Fault, u64)>,
     /// Where the kernel polls for interrupts. Only the model needs to know, to tell its longest path.
     pub polls: Range<u32>,
     /// What the observer is told.
@@ -124,7 +106,6 @@ impl<'a> Job<'a> {
             cpu: Cpu::default(),
             profile: None,
             instant_console: false,
-            fault: None,
             polls: 0..0,
             watch: Watch::Console,
         }
