@@ -7,7 +7,7 @@
 //! - [`call`]: the system calls and how they are made
 //! - [`Error`]: what a call can refuse with
 //! - [`exception`]: exception causes, upcalls, and the save page through which a program sees its own exceptions
-//! - [`env`]: names of environments, and the directory of those that live
+//! - [`mod@env`]: names of environments, and the directory of those that live
 //! - [`frame`]: physical memory and capabilities
 //! - [`public`]: what every program can see of the kernel's tables
 //! - [`program`]: the header in every program, which tells the kernel where to enter it
