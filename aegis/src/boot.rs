@@ -20,6 +20,7 @@ use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE};
 use aegis_core::capability::Key;
 use aegis_core::environments::{Environments, State};
 use aegis_core::frames::{Frames, Verifier};
+use aegis_core::hardware::Hardware;
 use aegis_core::header;
 use aegis_core::mappings::Mapping;
 use aegis_core::slices::Slices;
@@ -159,7 +160,7 @@ fn start_program(kernel: &mut Kernel, position: u32, program: &Program) -> Resul
     let record = machine::cached::<Record>(home << PAGE_SHIFT) as u32;
     let id = kernel.system.env_create_at_boot(home, record).ok_or("there are too many environments")?;
     for number in [home, home + 1] {
-        aegis_core::hardware::Hardware::scrub(&mut Translation, number);
+        Translation.zero(number);
     }
     kernel.begin_record(id, home, program.name);
     for segment in program.segments.iter().take(program.segment_count as usize) {

@@ -11,12 +11,11 @@ use crate::machine;
 use aegis_abi::console::WRITE_MAX;
 use aegis_abi::exception::Code;
 use aegis_abi::frame::Capability;
-use aegis_abi::program::ProgramHeader;
 use aegis_abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE, entry_lo};
 use aegis_abi::{EnvId, Error};
 use aegis_core::contexts::ContextId;
 use aegis_core::header::{self, is_entry};
-use aegis_core::mappings::{Mapping, Refusal};
+use aegis_core::mappings::{Mapping, Pieces, Refusal};
 
 /// What a gate passes: four arguments of the program's and its record.
 macro_rules! calls {
@@ -136,9 +135,9 @@ calls! {
     /// See [`aegis_abi::call::ENV_SETUP`].
     fn env_setup(kernel, caller, env, header, entry, _) {
         let env = kernel.controlled(caller, env)?;
-        let mut bytes = [0; size_of::<ProgramHeader>()];
-        kernel.read(caller, header, &mut bytes)?;
-        let header = header::from_bytes(&bytes);
+        let mut words = [0; header::WORDS];
+        kernel.read_words(caller, header, &mut words)?;
+        let header = header::from_words(words);
         header::check(entry, &header).map_err(|_| Error::BadArgument)?;
         kernel.set_up(env, entry, &header);
         Ok(0)
@@ -248,17 +247,30 @@ impl Kernel {
 
     /// Copies what the caller has at `address`.
     fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
-        let mappings = &raw const self.record(caller).mappings;
-        // SAFETY: the record is the caller's, and nothing below changes it.
-        let mappings = unsafe { &*mappings };
-        let holds = |page| self.system.holds(page);
-        let pieces = mappings.readable(address, bytes.len() as u32, holds).ok_or(Error::BadPointer)?;
         let mut rest = bytes;
-        for piece in pieces {
+        for piece in self.pieces(caller, address, rest.len() as u32)? {
             let (now, later) = rest.split_at_mut(piece.bytes as usize);
             now.copy_from_slice(machine::memory(piece));
             rest = later;
         }
         Ok(())
+    }
+
+    /// Copies the words that the caller has at `address`.
+    fn read_words(&mut self, caller: EnvId, address: u32, words: &mut [u32]) -> Result<(), Error> {
+        let mut to = words.iter_mut();
+        for piece in self.pieces(caller, address, 4 * to.len() as u32)? {
+            let from = machine::words(piece).ok_or(Error::BadPointer)?;
+            from.iter().zip(&mut to).for_each(|(&word, to)| *to = word);
+        }
+        Ok(())
+    }
+
+    /// The memory behind a range of the caller's addresses.
+    fn pieces(&mut self, caller: EnvId, address: u32, bytes: u32) -> Result<Pieces<'_>, Error> {
+        let mappings = &raw const self.record(caller).mappings;
+        // SAFETY: the record is the caller's, and nothing changes it as long as the kernel is borrowed.
+        let mappings = unsafe { &*mappings };
+        mappings.readable(address, bytes, |page| self.system.holds(page)).ok_or(Error::BadPointer)
     }
 }
