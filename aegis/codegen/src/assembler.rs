@@ -245,6 +245,11 @@ impl<'a> Assembler<'a> {
         }
     }
 
+    /// Keeps what comes next out of the slot of the branch before it.
+    pub fn keep_slot(&mut self) {
+        self.open = false;
+    }
+
     // --- Numbers and moves. ------------------------------------------------------------------------------------------
 
     /// Loads a number: one instruction or two.
