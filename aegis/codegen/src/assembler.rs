@@ -119,7 +119,7 @@ impl<'a> Assembler<'a> {
     ///
     /// # Errors
     /// If it can't be executed.
-    pub fn finish(self) -> Result<usize, Error> {
+    pub fn finish(&self) -> Result<usize, Error> {
         if self.at > self.code.len() {
             Err(Error::Full(self.at))
         } else if self.waiting != 0 {
@@ -154,6 +154,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// Emits a branch or jump and its slot. `word` lacks the offset to `target`, if there is one.
+    #[inline]
     fn emit_branch(&mut self, word: u32, reads: u32, links: u32, goes_on: bool, target: Option<Target>) {
         if self.late & reads != 0 {
             self.put(encode::nop());
@@ -175,6 +176,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// The lower half of a branch that is emitted next.
+    #[inline]
     fn offset(&mut self, target: Target) -> u16 {
         let distance = match target {
             Target::Address(address) => {
@@ -227,6 +229,7 @@ impl<'a> Assembler<'a> {
     /// It is executed whether the branch is taken or not, so the code there must not care; in particular it may be a
     /// load only if its address is good on both paths. If the branch goes to an address rather than a label, the
     /// instruction there must not read what is loaded.
+    #[inline]
     pub fn speculate(&mut self, emit: impl FnOnce(&mut Self)) {
         if !self.open {
             return emit(self);
@@ -234,15 +237,22 @@ impl<'a> Assembler<'a> {
         let (at, behind) = (self.at, self.behind);
         emit(self);
         let Some(&word) = self.code.get(at) else { return };
-        let first = behind.and_then(|behind| self.code.get(behind)).and_then(|&word| Instruction::decode(word));
-        let hurts = first.is_some_and(|first| first.reads().bits() & loaded(word) != 0);
+        let hurts = loaded(word) != 0 && behind.is_some_and(|behind| self.reads(behind) & loaded(word) != 0);
         let fits = self.at == at + 1 && self.hi_lo < at && !hurts;
         if fits {
-            self.code[at - 1] = word;
+            if let Some(slot) = self.code.get_mut(at - 1) {
+                *slot = word;
+            }
             self.at = at;
             (self.touches, self.writes) = (!0, !0);
             self.late_before = 0;
         }
+    }
+
+    /// The registers, as bits, that the word at an index reads.
+    fn reads(&self, at: usize) -> u32 {
+        let instruction = self.code.get(at).and_then(|&word| Instruction::decode(word));
+        instruction.map_or(0, |instruction| instruction.reads().bits())
     }
 
     /// Keeps what comes next out of the slot of the branch before it.

@@ -33,4 +33,4 @@
 mod assembler;
 
 pub use assembler::{Assembler, Error, Label};
-pub use mips1::Register;
+pub use mips1::{Register, encode};

@@ -263,19 +263,35 @@ impl Canonical {
         if atom.value & !atom.mask != 0 {
             return Err(Error::Malformed);
         }
-        for n in 0..bytes {
-            let shift = 8 * (bytes - 1 - n);
-            let (mask, value) = ((atom.mask >> shift) as u8, (atom.value >> shift) as u8);
-            if mask != 0 {
-                self.note(Byte { at: (level as u32) << 16 | (offset + n), mask, value })?;
+        let (mut at, end) = ((level as u32) << 16 | offset, (level as u32) << 16 | (offset + bytes));
+        let left = 32 - 8 * bytes;
+        let (mut mask, mut value) = (atom.mask << left, atom.value << left);
+        // As a rule they come in order.
+        let behind = self.byte_count.checked_sub(1).and_then(|last| self.bytes.get(last));
+        let in_order = behind.is_none_or(|last| last.at < at);
+        let mut need = 0;
+        while at < end {
+            let byte = Byte { at, mask: (mask >> 24) as u8, value: (value >> 24) as u8 };
+            at += 1;
+            (mask, value) = (mask << 8, value << 8);
+            if byte.mask == 0 {
+                continue;
+            }
+            need = (at & 0xffff).max(need);
+            if in_order {
+                *self.bytes.get_mut(self.byte_count).ok_or(Error::TooLong)? = byte;
+                self.byte_count += 1;
+            } else {
+                self.note(byte)?;
             }
         }
+        let level = &mut self.levels[level];
+        level.need = level.need.max(need);
         Ok(())
     }
 
+    /// Notes a byte where it belongs.
     fn note(&mut self, byte: Byte) -> Result<(), Error> {
-        let need = &mut self.levels[(byte.at >> 16) as usize].need;
-        *need = (*need).max((byte.at & 0xffff) + 1);
         let noted = self.bytes.get_mut(..=self.byte_count).ok_or(Error::TooLong)?;
         let mut place = noted.len() - 1;
         while place > 0 && noted[place - 1].at > byte.at {
@@ -372,15 +388,18 @@ impl Canonical {
                 && let Some(first) = rest.first()
                 && (first.at >> 16) as usize == number
             {
-                let width = widest(&level, rest);
-                let (mut mask, mut value) = (0, 0);
-                for (n, byte) in rest.iter().take(width.bytes() as usize).enumerate() {
-                    mask |= u32::from(byte.mask) << (8 * n);
-                    value |= u32::from(byte.value) << (8 * n);
+                let (width, offset) = (widest(&level, rest), first.at & 0xffff);
+                let (mut mask, mut value, mut shift) = (0, 0, 0);
+                for byte in rest {
+                    mask |= u32::from(byte.mask) << shift;
+                    value |= u32::from(byte.value) << shift;
+                    shift += 8;
+                    place += 1;
+                    if shift == 8 * width.bytes() {
+                        break;
+                    }
                 }
-                let offset = first.at & 0xffff;
                 self.push(Test::compare(number, offset, width, mask), value)?;
-                place += width.bytes() as usize;
             }
         }
         Ok(())
@@ -418,22 +437,26 @@ impl Canonical {
 
 /// The widest load that begins with the first of `bytes`, all of which it compares.
 fn widest(level: &Level, bytes: &[Byte]) -> Width {
-    let first = bytes[0].at;
-    let follows = |n: usize| bytes.get(n).is_some_and(|byte| byte.at == first + n as u32);
-    let address = level.residue + (first & 0xffff);
-    if follows(1) && follows(2) && follows(3) {
+    let [first, second, ..] = bytes else { return Width::Byte };
+    if second.at != first.at + 1 {
+        return Width::Byte;
+    }
+    let address = level.residue + (first.at & 0xffff);
+    if let [_, _, third, fourth, ..] = bytes
+        && third.at == first.at + 2
+        && fourth.at == first.at + 3
+    {
         if level.modulus < 4 {
             return Width::WordAnywhere;
         } else if address.is_multiple_of(4) {
             return Width::Word;
         }
     }
-    if follows(1) {
-        if level.modulus < 2 {
-            return Width::HalfAnywhere;
-        } else if address.is_multiple_of(2) {
-            return Width::Half;
-        }
+    if level.modulus < 2 {
+        Width::HalfAnywhere
+    } else if address.is_multiple_of(2) {
+        Width::Half
+    } else {
+        Width::Byte
     }
-    Width::Byte
 }

@@ -24,7 +24,7 @@ use crate::canonical::{Test, Width};
 use crate::table::{self, GROUP, LARGE, SIZE_MAX, SIZE_MIN, Slots, Table, home_mask};
 use crate::trie::Trie;
 use crate::{Changes, Error};
-use aegis_codegen::{Assembler, Label, Register};
+use aegis_codegen::{Assembler, Label, Register, encode};
 
 /// How the values of a node are looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +104,7 @@ impl<'m> Code<'m> {
         let mut code =
             Self { words, at, blocks, tables, tables_at, table_blocks, changes: Changes::default(), entry: at };
         // The exit of nobody, for messages that nobody wants.
-        code.emit_at(0, 2, |asm| accept(asm, 0));
+        code.put_exit(0, accepting(0));
         code
     }
 
@@ -122,27 +122,27 @@ impl<'m> Code<'m> {
         self.blocks.available(ORDER_MAX) >= BLOCKS_SPARE
     }
 
-    /// Emits code at a place; how many words it has, or nothing if it does not fit.
-    fn emit_at(&mut self, first: usize, words: usize, emit: impl FnOnce(&mut Assembler)) -> Option<usize> {
-        let place = self.words.get_mut(first..first + words)?;
-        let mut asm = Assembler::new(place, self.at + 4 * first as u32);
-        emit(&mut asm);
-        let len = asm.finish().ok()?;
-        self.changes.note(first as u32, len as u32);
-        Some(len)
-    }
-
     /// Writes the exit of a node.
     pub(crate) fn write_exit(&mut self, trie: &Trie, node: u16) {
         let of = trie.node(node);
         let edge = trie.edge(of.parent);
+        let filter = if of.parent == 0 { 0 } else { edge.accept };
         let target = match of.next {
+            0 if of.parent == 0 || filter != 0 => return self.put_exit(node, accepting(filter)),
             0 => self.exit(edge.node),
             next => self.address(trie.node(next).block),
         };
-        let accepts = of.next == 0 && (of.parent == 0 || edge.accept != 0);
-        let filter = if of.parent == 0 { 0 } else { edge.accept };
-        self.emit_at(2 * usize::from(node), 2, |asm| if accepts { accept(asm, filter) } else { asm.b_to(target) });
+        // All of the code is within reach of a branch.
+        let distance = target.wrapping_sub(self.exit(node) + 4) as i32 >> 2;
+        self.put_exit(node, [encode::b(distance as i16), encode::nop()]);
+    }
+
+    fn put_exit(&mut self, node: u16, words: [u32; 2]) {
+        let first = 2 * usize::from(node);
+        if let Some(place) = self.words.get_mut(first..first + 2) {
+            place.copy_from_slice(&words);
+            self.changes.note(first as u32, 2);
+        }
     }
 
     /// The node with which the block begins that a node is part of.
@@ -498,6 +498,11 @@ impl<'m> Code<'m> {
     }
 }
 
+/// Returns the number of a filter.
+const fn accepting(filter: u16) -> [u32; 2] {
+    [encode::jr(Register::RA), encode::ori(RESULT, ZERO, filter)]
+}
+
 fn accept(asm: &mut Assembler, filter: u16) {
     asm.li(RESULT, filter.into());
     asm.jr(Register::RA);
@@ -521,7 +526,7 @@ impl Emitter<'_, '_> {
     }
 
     /// The block that begins with `node`; how many words it has, or nothing if it does not fit.
-    fn path(mut self, mut node: u16) -> Option<usize> {
+    fn path(&mut self, mut node: u16) -> Option<usize> {
         let mut fail = self.exit(node);
         loop {
             let of = self.trie.node(node);
@@ -638,17 +643,20 @@ impl Emitter<'_, '_> {
         let of = self.trie.node(node);
         match Mode::of(of.mode) {
             Mode::Compare => {
-                let mut keys = [(0, 0); SEARCH_MAX];
+                let mut edges = [0; SEARCH_MAX];
                 let mut count = 0;
                 for edge in self.trie.edges_of(node).take(SEARCH_MAX) {
-                    // In ascending order.
+                    // In ascending order of their keys.
                     let key = self.trie.edge(edge).key;
-                    let place = keys[..count].partition_point(|&(other, _)| other < key);
-                    keys.copy_within(place..count, place + 1);
-                    keys[place] = (key, edge);
+                    let mut place = count;
+                    while place > 0 && self.trie.edge(edges[place - 1]).key > key {
+                        edges[place] = edges[place - 1];
+                        place -= 1;
+                    }
+                    edges[place] = edge;
                     count += 1;
                 }
-                self.search(&keys[..count], fail);
+                self.search(&edges[..count], fail);
             }
             Mode::Array => self.array(of.table, of.deep != 0, fail),
             Mode::Keys => {
@@ -666,12 +674,12 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// A binary search among keys in ascending order; the last few are compared one by one.
-    fn search(&mut self, keys: &[(u32, u16)], fail: u32) {
+    /// A binary search among edges in ascending order of their keys; the last few are compared one by one.
+    fn search(&mut self, keys: &[u16], fail: u32) {
         if keys.len() > COMPARES_MAX {
             let (below, above) = keys.split_at(keys.len() / 2);
             let mut left = Label::new();
-            let least = self.key(above[0].0);
+            let least = self.key(self.trie.edge(above[0]).key);
             self.asm.sltu(T2, X, least);
             self.asm.bne(T2, ZERO, &mut left);
             self.search(above, fail);
@@ -679,9 +687,9 @@ impl Emitter<'_, '_> {
             return self.search(below, fail);
         }
         let mut found = [const { Label::new() }; COMPARES_MAX];
-        for (n, &(key, edge)) in keys.iter().enumerate() {
+        for (n, &edge) in keys.iter().enumerate() {
+            let &crate::Edge { key, child, accept: filter, .. } = self.trie.edge(edge);
             let register = self.key(key);
-            let &crate::Edge { child, accept: filter, .. } = self.trie.edge(edge);
             let last = n + 1 == keys.len();
             match (child, last) {
                 (0, false) => self.asm.beq(X, register, &mut found[n]),
@@ -698,7 +706,7 @@ impl Emitter<'_, '_> {
                 }
             }
         }
-        for (label, &(_, edge)) in found.iter_mut().zip(keys).take(keys.len().saturating_sub(1)) {
+        for (label, &edge) in found.iter_mut().zip(keys).take(keys.len().saturating_sub(1)) {
             let &crate::Edge { child, accept: filter, .. } = self.trie.edge(edge);
             if child == 0 {
                 self.asm.bind(label);

@@ -177,6 +177,7 @@ impl<'m> Engine<'m> {
     ///
     /// # Errors
     /// See [`Error`].
+    #[inline(never)]
     pub fn insert(&mut self, owner: u32, atoms: &[Atom], mut allows: impl FnMut(u32) -> bool) -> Result<u16, Error> {
         let Self { trie, code, canonical } = self;
         canonical.read(atoms)?;
@@ -404,6 +405,7 @@ impl<'m> Engine<'m> {
 
     /// The number of the filter that gets a message, found without the code.
     #[must_use]
+    #[inline(never)]
     pub fn interpret(&self, message: &[u8]) -> u16 {
         interpret::interpret(&self.trie, message)
     }

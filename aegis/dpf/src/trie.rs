@@ -423,6 +423,8 @@ impl<'m> Trie<'m> {
         let mut levels = [Some(0), None, None, None, None];
         let mut node = self.root;
         let mut left = PROOF_MAX;
+        // How many edges were gone down, and, as a bit for each, whether the node above has no other to be looked at.
+        let (mut depth, mut only) = (0, 0_u64);
         loop {
             // Down: to the first compatible edge of a node, or to the next alternative.
             let mut edge = 0;
@@ -433,9 +435,11 @@ impl<'m> Trie<'m> {
                     if !test.compares() && test.level() > 0 {
                         levels[test.level()] = levels[test.from()].and_then(|from| canonical.level_of(from, test));
                     }
-                    edge = match self.compatible(canonical, &levels, test) {
+                    only |= 1 << depth;
+                    edge = match compatible(canonical, &levels, test, depth) {
                         Compatible::Only(key) => self.find(node, key).0,
                         Compatible::Masked(mask, key) => {
+                            only &= !(1 << depth);
                             self.next_compatible(self.node(node).edges, mask, key, &mut left)?
                         }
                     };
@@ -449,6 +453,7 @@ impl<'m> Trie<'m> {
                         return Err(Error::Overlaps);
                     }
                     if child != 0 {
+                        depth += 1;
                         node = child;
                         break;
                     }
@@ -462,29 +467,18 @@ impl<'m> Trie<'m> {
                     if edge == 0 {
                         return Ok(());
                     }
+                    depth -= 1;
                 }
                 node = self.edge(edge).node;
-                edge = match self.compatible(canonical, &levels, self.node(node).test) {
-                    Compatible::Only(_) => 0,
-                    Compatible::Masked(mask, key) => {
-                        self.next_compatible(self.edge(edge).next, mask, key, &mut left)?
-                    }
-                };
+                edge = self.edge(edge).next;
+                if only & 1 << depth != 0 {
+                    edge = 0;
+                } else if let Compatible::Masked(mask, key) =
+                    compatible(canonical, &levels, self.node(node).test, depth)
+                {
+                    edge = self.next_compatible(edge, mask, key, &mut left)?;
+                }
             }
-        }
-    }
-
-    fn compatible(&self, canonical: &Canonical, levels: &[Option<usize>], test: Test) -> Compatible {
-        if !test.compares() {
-            return Compatible::Only(0);
-        }
-        let Some(level) = levels[test.level()] else { return Compatible::Masked(0, 0) };
-        let (mask, value) = canonical.compared(level, test);
-        let common = mask & test.mask();
-        if common == test.mask() {
-            Compatible::Only(value & common)
-        } else {
-            Compatible::Masked(common, value & common)
         }
     }
 
@@ -497,4 +491,22 @@ impl<'m> Trie<'m> {
         *left = left.checked_sub(1).ok_or(Error::Unproven)?;
         Ok(edge)
     }
+}
+
+/// What a filter leaves of the edges of a node with this test, which is `depth` edges from the first.
+fn compatible(canonical: &Canonical, levels: &[Option<usize>], test: Test, depth: usize) -> Compatible {
+    if !test.compares() {
+        return Compatible::Only(0);
+    }
+    let Some(level) = levels[test.level()] else { return Compatible::Masked(0, 0) };
+    // As a rule the filter has gone the same way so far.
+    if let Some(step) = canonical.steps().get(depth)
+        && step.test == test
+        && level == test.level()
+    {
+        return Compatible::Only(step.key);
+    }
+    let (mask, value) = canonical.compared(level, test);
+    let common = mask & test.mask();
+    if common == test.mask() { Compatible::Only(value & common) } else { Compatible::Masked(common, value & common) }
 }
