@@ -31,6 +31,13 @@ pub(crate) struct Remembered {
     page: u32,
 }
 
+impl Remembered {
+    /// The physical page, if stores may go there.
+    pub(crate) fn writable(&self) -> Option<u32> {
+        (self.store != 0).then_some(self.page)
+    }
+}
+
 /// The table of remembered translations.
 pub(crate) type Translations = Box<[Remembered; REMEMBERED]>;
 
@@ -75,6 +82,9 @@ impl Machine {
     fn remember(&mut self, va: u32, physical: &Physical) {
         if self.context == CONTEXT_NONE || self.bus_error_near(physical.pa) {
             return;
+        }
+        if physical.writable {
+            self.pages.note(physical.pa);
         }
         let key = va & tlb::HI_VPN | self.context;
         self.translations[slot_of(va)] =
@@ -183,7 +193,8 @@ impl Machine {
 
     fn load_device<const TIMED: bool>(&mut self, pa: u32, address: u32, size: u32, pc: u32) -> Option<u32> {
         if TIMED {
-            let cycles = self.config.profile.device_read;
+            let profile = &self.config.profile;
+            let cycles = if Kn02::is_ether_memory(pa) { profile.ether.read } else { profile.device_read };
             let wait = self.write_buffer.read(self.cpu.now(), None, cycles);
             self.stall(Stall::ReadWait, wait);
             self.stall(Stall::UncachedRead, cycles.into());
@@ -328,6 +339,7 @@ impl Machine {
             return true;
         }
         if self.in_ram(pa) {
+            self.pages.note(pa);
             if physical.cached && !swapped {
                 self.remember(address, &physical);
                 self.store_cached::<TIMED, STRICT>(pa, value, bytes);
@@ -361,7 +373,9 @@ impl Machine {
             let stall = self.write_buffer.store_device(self.cpu.now(), pa, cycles);
             self.stall(Stall::WriteBuffer, stall);
         }
-        self.attention();
+        if !Kn02::is_ether_memory(pa) {
+            self.attention();
+        }
         let now = self.cycles();
         if self.board.write(now, pa, value, mask_of(bytes)).is_err() {
             self.board.bus_error(pa, true);
@@ -524,6 +538,7 @@ impl Machine {
         if i >= self.ram.len() {
             return false;
         }
+        self.pages.note(pa);
         let shift = (pa & 3) * 8;
         let word = self.ram[i] & !(0xff << shift) | u32::from(byte) << shift;
         self.ram[i] = word;
@@ -540,6 +555,7 @@ impl Machine {
     pub(crate) fn load_physical(&mut self, mut pa: u32, mut data: &[u8]) {
         while let Some(&first) = data.first() {
             if let (0, Some((word, rest))) = (pa & 3, data.split_first_chunk::<4>()) {
+                self.pages.note(pa);
                 self.ram[pa as usize >> 2] = u32::from_le_bytes(*word);
                 if self.caches.holds(Which::Data, pa) {
                     self.caches.data[index_of(pa)].data = u32::from_le_bytes(*word);

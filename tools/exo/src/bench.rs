@@ -134,7 +134,9 @@ struct OnClock {
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     let machine = arguments.machine;
     ensure_all(workspace, &[Need::Compiler, Need::Machine(machine)])?;
-    let guest = build::build(workspace, &[machine], quiet)?;
+    let names: Vec<_> = arguments.tables.iter().map(|table| program_of(workspace, table)).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let guest = build::build_programs(workspace, &[machine], &names, quiet)?;
     let programs = choose(&guest, &arguments.tables)?;
     let paper = Paper::read()?;
     let clocks = match (machine.has_clock(), arguments.clock) {
@@ -183,6 +185,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
+}
+
+/// The program that measures a table: it has the table's name, or its number behind `table`.
+fn program_of(workspace: &Workspace, table: &str) -> String {
+    let has_number = build::source_of(workspace, table).is_none();
+    if has_number { format!("table{table}") } else { table.to_owned() }
 }
 
 /// The benchmark programs for these tables; all if none are named.

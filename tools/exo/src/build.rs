@@ -34,12 +34,19 @@ pub enum Kind {
     Benchmark,
 }
 
-/// The guest packages. Whatever else is in the workspace runs on the host or is a library.
-const PACKAGES: [(&str, Kind); 4] = [
-    ("aegis", Kind::Kernel),
-    ("aegis-loader", Kind::Loader),
-    ("aegis-tests", Kind::Test),
-    ("aegis-bench", Kind::Benchmark),
+impl Kind {
+    /// Whether it is one of many programs.
+    fn is_program(self) -> bool {
+        matches!(self, Self::Test | Self::Benchmark)
+    }
+}
+
+/// The guest packages and their directories. Whatever else is in the workspace runs on the host or is a library.
+const PACKAGES: [(&str, Kind, &str); 4] = [
+    ("aegis", Kind::Kernel, "aegis"),
+    ("aegis-loader", Kind::Loader, "loader"),
+    ("aegis-tests", Kind::Test, "tests"),
+    ("aegis-bench", Kind::Benchmark, "bench"),
 ];
 
 /// A kind of machine that kernel and loader are built for. Programs are the same on all.
@@ -83,36 +90,54 @@ pub struct Program {
 
 /// Builds everything that runs on these machines, having made sure that there is a compiler, and checks it for hazards.
 pub fn build(workspace: &Workspace, machines: &[Machine], quiet: bool) -> Result<Guest> {
-    let guest = compile(workspace, machines, quiet)?;
+    build_programs(workspace, machines, &[], quiet)
+}
+
+/// As [`build`], but of the programs those alone that are named, if any are. If there is none of some name all are
+/// built, so that a message can say which there are.
+pub fn build_programs(workspace: &Workspace, machines: &[Machine], names: &[&str], quiet: bool) -> Result<Guest> {
+    ensure_all(workspace, &[Need::Compiler])?;
+    let toolchain = Toolchain::find(workspace)?;
+    let known = names.iter().all(|name| source_of(workspace, name).is_some());
+    let names = if known { names } else { &[] };
+    let mut guest = Guest { toolchain, systems: BTreeMap::new(), programs: BTreeMap::new() };
+    // Programs are built with the DECstation's system.
+    guest.build(workspace, Board::Decstation, names, quiet)?;
+    if machines.iter().any(|machine| machine.board() == Board::Malta) {
+        guest.build(workspace, Board::Malta, names, quiet)?;
+    }
     hazards::check(workspace, &guest)?;
     Ok(guest)
 }
 
-/// Builds everything that runs on these machines, having made sure that there is a compiler.
-pub fn compile(workspace: &Workspace, machines: &[Machine], quiet: bool) -> Result<Guest> {
-    ensure_all(workspace, &[Need::Compiler])?;
-    let toolchain = Toolchain::find(workspace)?;
-    let mut guest = Guest { toolchain, systems: BTreeMap::new(), programs: BTreeMap::new() };
-    // Programs are built with the DECstation's system.
-    guest.build(workspace, Board::Decstation, quiet)?;
-    if machines.iter().any(|machine| machine.board() == Board::Malta) {
-        guest.build(workspace, Board::Malta, quiet)?;
-    }
-    Ok(guest)
+/// The package of a program, and its main source file.
+pub fn source_of(workspace: &Workspace, name: &str) -> Option<(&'static str, PathBuf)> {
+    PACKAGES.iter().filter(|(_, kind, _)| kind.is_program()).find_map(|&(package, _, directory)| {
+        let source = workspace.root.join(directory).join("src/bin").join(name).with_extension("rs");
+        source.is_file().then_some((package, source))
+    })
 }
 
-/// Adds to a cargo command what of the workspace runs on a board. Each board has a directory of its own, since cargo gives kernels
-/// that differ in their features the same name.
-fn add_packages(cargo: &mut Command, workspace: &Workspace, board: Board) {
-    cargo.arg("--bins").arg("--target-dir");
+/// Adds to a cargo command what of the workspace runs on a board, or of its programs those that are named. Each board has a
+/// directory of its own, since cargo gives kernels that differ in their features the same name.
+fn add_packages(cargo: &mut Command, workspace: &Workspace, board: Board, names: &[&str]) {
+    cargo.arg("--target-dir");
     match board {
         Board::Decstation => cargo.arg(workspace.guest_target()),
         Board::Malta => cargo.arg(workspace.guest_target().join("malta")).args(["--features", MALTA_FEATURES]),
     };
-    for (package, kind) in PACKAGES {
-        if board == Board::Decstation || matches!(kind, Kind::Kernel | Kind::Loader) {
+    let has_named = |package| names.iter().any(|name| source_of(workspace, name).is_some_and(|(of, _)| of == package));
+    for (package, kind, _) in PACKAGES {
+        if !kind.is_program() {
+            cargo.args(["--package", package, "--bin", package]);
+        } else if board == Board::Decstation && (names.is_empty() || has_named(package)) {
             cargo.args(["--package", package]);
         }
+    }
+    if names.is_empty() {
+        cargo.arg("--bins");
+    } else if board == Board::Decstation {
+        names.iter().for_each(|name| _ = cargo.args(["--bin", name]));
     }
 }
 
@@ -123,7 +148,7 @@ const MALTA_FEATURES: &str = "aegis/malta,aegis-loader/malta";
 pub fn clippy(workspace: &Workspace, quiet: bool) -> Result<()> {
     for board in [Board::Decstation, Board::Malta] {
         let mut cargo = Toolchain::find(workspace)?.clippy_command(workspace)?;
-        add_packages(&mut cargo, workspace, board);
+        add_packages(&mut cargo, workspace, board, &[]);
         if board == Board::Decstation {
             cargo.args(["--lib", "--package", "exos-rt"]);
         }
@@ -134,14 +159,14 @@ pub fn clippy(workspace: &Workspace, quiet: bool) -> Result<()> {
 
 impl Guest {
     /// Builds what runs on a board.
-    fn build(&mut self, workspace: &Workspace, board: Board, quiet: bool) -> Result<()> {
+    fn build(&mut self, workspace: &Workspace, board: Board, names: &[&str], quiet: bool) -> Result<()> {
         let mut cargo = self.toolchain.build_command(workspace);
-        add_packages(&mut cargo, workspace, board);
+        add_packages(&mut cargo, workspace, board, names);
         let artifacts = run_cargo(cargo, &Progress::new(quiet), &[])?;
 
         let mut system = System::default();
         for artifact in artifacts {
-            let kind = PACKAGES.iter().find(|(package, _)| *package == artifact.package()).map(|(_, kind)| *kind);
+            let kind = PACKAGES.iter().find(|(package, ..)| *package == artifact.package()).map(|(_, kind, _)| *kind);
             let (Some(kind), Some(file)) = (kind, artifact.executable) else { continue };
             match kind {
                 Kind::Kernel => system.kernel = file,

@@ -59,7 +59,8 @@ pub struct Arguments {
 /// Builds, starts the machine, and becomes gdb.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     ensure_all(workspace, &[Need::Compiler, Need::Machine(Machine::Malta), Need::Debugger])?;
-    let guest = build::build(workspace, &[Machine::Malta], quiet)?;
+    let names: Vec<_> = arguments.programs.iter().map(|word| program_name(word)).collect();
+    let guest = build::build_programs(workspace, &[Machine::Malta], &names, quiet)?;
     let Some(first) = arguments.programs.first() else { bail!("which program? there are {}", guest.names()) };
     for file in &arguments.command {
         ensure!(file.is_file(), "there is no file {}", file.display());

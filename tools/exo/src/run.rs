@@ -44,7 +44,8 @@ pub struct Arguments {
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     arguments.cpu.check(&[arguments.machine])?;
     ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
-    let guest = build::build(workspace, &[arguments.machine], quiet)?;
+    let names: Vec<_> = arguments.programs.iter().map(|word| program_name(word)).collect();
+    let guest = build::build_programs(workspace, &[arguments.machine], &names, quiet)?;
     ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
     let boot = boot_arguments(&arguments.programs)?;
     let image =

@@ -1,5 +1,6 @@
 //! `test`: everything that can be checked, each test in a process or on a machine of its own, in parallel.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::{bench, boot_tests, faults, gdb, host_tests, lockstep};
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, inject, hostile,
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, exos, inject, hostile,
     /// bench, gdb, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
@@ -41,7 +42,10 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 7] = ["aegis", "bench", "boot", "gdb", "hostile", "inject", "model"];
+const MACHINE_AREAS: [&str; 8] = ["aegis", "bench", "boot", "exos", "gdb", "hostile", "inject", "model"];
+
+/// Those of them that have tests which are no programs.
+const OTHER_AREAS: [&str; 4] = ["bench", "boot", "gdb", "model"];
 
 /// What all tests on machines share.
 pub struct Bench {
@@ -91,7 +95,9 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
     needs.extend(machines.iter().copied().map(Need::Machine));
     needs.extend(machines.contains(&Machine::Malta).then_some(Need::Debugger));
     ensure_all(workspace, &needs)?;
-    let guest = build::build(workspace, &machines, quiet)?;
+    let names = wanted_programs(workspace, &arguments.filters)?;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let guest = build::build_programs(workspace, &machines, &names, quiet)?;
     let bench = Arc::new(Bench { workspace: workspace.clone(), guest, cpu: arguments.cpu });
     let mut trials = Vec::new();
     for &machine in &machines {
@@ -115,6 +121,29 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
         trials.extend(lockstep::trials(&bench));
     }
     Ok(trials)
+}
+
+/// The programs that are needed if the filters name whole areas in which all tests are programs; else none, for all.
+fn wanted_programs(workspace: &Workspace, filters: &[String]) -> Result<Vec<String>> {
+    let of_programs = |filter: &String| {
+        filter.split_once("::").is_some_and(|(area, _)| MACHINE_AREAS.contains(&area) && !OTHER_AREAS.contains(&area))
+    };
+    let mut names = BTreeSet::new();
+    if !filters.iter().all(of_programs) {
+        return Ok(Vec::new());
+    }
+    let directory = workspace.root.join("tests/src/bin");
+    for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        let path = entry?.path();
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+        if filters.iter().any(|filter| trial_name(name).contains(filter.as_str())) {
+            let source = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let Some(test) = Test::parse(name, name, &source)? else { continue };
+            names.insert(name.to_owned());
+            names.extend(test.run.iter().map(|word| build::program_name(word).to_owned()));
+        }
+    }
+    Ok(names.into_iter().collect())
 }
 
 /// The tests that are programs.

@@ -42,8 +42,8 @@ pub struct Arguments {
 /// Prints the operations of a program, or follows one.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     ensure_all(workspace, &[Need::Compiler])?;
-    let guest = build::build(workspace, &[Machine::Decstation], quiet)?;
     let words = [arguments.program.clone()];
+    let guest = build::build_programs(workspace, &[Machine::Decstation], &[build::program_name(&words[0])], quiet)?;
     let image = guest.write_image(
         workspace,
         Machine::Decstation,
