@@ -104,6 +104,7 @@ impl Machine {
             counts: self.counts,
             marks: self.marks.clone(),
             mark_sink: None,
+            stretch_sink: None,
             hooks: Default::default(),
             stretches: self.stretches.clone(),
             word: self.word,
