@@ -85,6 +85,10 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
             kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
         }
     }
+    // Who comes first says who may ask others for what they have: itself, until it passes the right on.
+    if let Some(first) = kernel.system.environments.at(0) {
+        kernel.record(first).save_page().revocation.authority = kernel.system.authority();
+    }
     kernel.machine.start_clock();
     kernel.next_slice()
 }
@@ -234,7 +238,8 @@ impl Kernel {
         record.protected_entries = header.protected_entries;
         record.return_sequences = header.return_sequences;
         record.resume = header.resume;
+        record.revocation = header.revocation;
         let entries = header.protected_entries;
-        self.system.open(id, entries.synchronous != 0, entries.asynchronous != 0);
+        self.system.open(id, entries.synchronous != 0, entries.asynchronous != 0, header.revocation != 0);
     }
 }

@@ -4,6 +4,7 @@
 //! directory is made from the private state here, anew at each change.
 
 use crate::contexts::{ContextId, Contexts};
+use crate::revocation::Account;
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::vm::CONTEXTS;
 use aegis_abi::{EnvId, Error};
@@ -19,6 +20,17 @@ enum Wait {
     Tick(u32),
 }
 
+/// Where the slice of an environment begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begin {
+    /// Where it was told to when it was set up.
+    First,
+    /// At its start-of-slice entry.
+    Slice,
+    /// At its entry for revocation.
+    Revocation,
+}
+
 /// The kernel's private knowledge of what lives at one index.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -30,6 +42,9 @@ pub struct State {
     /// Whether it has begun since: before that a slice of it begins elsewhere, and is not yielded to it by the short
     /// way.
     begun: bool,
+    /// Whether there is something to tell it about revocation, and whether it has an entry for that.
+    notice: bool,
+    informed: bool,
     /// Whether it takes synchronous transfers, and asynchronous ones.
     synchronous: bool,
     asynchronous: bool,
@@ -42,6 +57,8 @@ pub struct State {
     woken: bool,
     /// The frame of the kernel's record of it; the one behind is its save page.
     home: u32,
+    /// What it is asked for.
+    account: Account,
 }
 
 impl State {
@@ -51,6 +68,8 @@ impl State {
         alive: false,
         set_up: false,
         begun: false,
+        notice: false,
+        informed: false,
         synchronous: false,
         asynchronous: false,
         contexts: [ContextId::NONE; CONTEXTS],
@@ -58,10 +77,16 @@ impl State {
         wait: Wait::Nothing,
         woken: false,
         home: 0,
+        account: Account::NONE,
     };
 
     fn context(&self) -> ContextId {
         self.contexts[usize::from(self.current)]
+    }
+
+    /// Whether its next slice begins at its start-of-slice entry.
+    fn goes_on(&self) -> bool {
+        self.begun && !(self.notice && self.informed)
     }
 }
 
@@ -198,19 +223,49 @@ impl<'a> Environments<'a> {
         Some(home)
     }
 
-    /// Sets up an environment, which takes transfers as said.
-    pub(crate) fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool) {
+    /// Sets up an environment, which takes transfers as said, and is told of revocation if it is `informed`.
+    pub(crate) fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool, informed: bool) {
         self.change(env, |state| {
             state.set_up = true;
             state.begun = false;
             state.synchronous = synchronous;
             state.asynchronous = asynchronous;
+            state.informed = informed;
         });
     }
 
-    /// An environment has begun: every later slice of it begins at its start of slice.
-    pub(crate) fn begin(&mut self, env: EnvId) {
-        self.change(env, |state| state.begun = true);
+    /// A slice of an environment begins, and the later ones will at its start of slice. Where this one does.
+    pub(crate) fn begin(&mut self, env: EnvId) -> Begin {
+        let mut begin = Begin::Slice;
+        self.change(env, |state| {
+            if !state.begun {
+                begin = Begin::First;
+            } else if !state.goes_on() {
+                begin = Begin::Revocation;
+                state.notice = false;
+            }
+            state.begun = true;
+        });
+        begin
+    }
+
+    /// There is something to tell an environment about revocation: its next slice begins at the entry for that, if it
+    /// has one, and it waits no more. One that has yet to begin does that before.
+    pub(crate) fn notify(&mut self, env: EnvId) {
+        self.change(env, |state| {
+            state.notice = true;
+            state.woken |= state.informed;
+        });
+    }
+
+    /// What an environment is asked for.
+    pub(crate) fn account(&self, env: EnvId) -> Option<&Account> {
+        self.state(env).map(|state| &state.account)
+    }
+
+    /// What an environment is asked for, to be changed.
+    pub(crate) fn account_mut(&mut self, env: EnvId) -> Option<&mut Account> {
+        self.state_mut(env).map(|state| &mut state.account)
     }
 
     /// Makes the environment's `n`-th context, which there is, the current one.
@@ -298,6 +353,9 @@ impl<'a> Environments<'a> {
         if state.wait != Wait::Nothing || state.woken {
             return Err("is dead and waits");
         }
+        if !state.account.is_empty() || state.notice {
+            return Err("is dead and asked for something");
+        }
         Ok(())
     }
 
@@ -329,7 +387,7 @@ impl<'a> Environments<'a> {
     fn words(&self, index: u8) -> [u32; 3] {
         let state = &self.states[usize::from(index)];
         let enterable = state.alive && state.set_up && state.context() != ContextId::NONE;
-        [state.synchronous, state.asynchronous, state.begun].map(|open| match open && enterable {
+        [state.synchronous, state.asynchronous, state.goes_on()].map(|open| match open && enterable {
             true => state.id.0,
             false => DirectoryEntry::poison(index),
         })
@@ -337,6 +395,6 @@ impl<'a> Environments<'a> {
 }
 
 /// Whether the clock has come to the tick `deadline`. Both are modulo 2^31, and at most 2^30 apart.
-const fn reached(deadline: u32, ticks: u32) -> bool {
+pub(crate) const fn reached(deadline: u32, ticks: u32) -> bool {
     (ticks.wrapping_sub(deadline) & 0x7fff_ffff) < 1 << 30
 }

@@ -140,6 +140,11 @@ impl<'a> Frames<'a> {
         !Self::is_special(owner) && owner & FREEING != 0 && binding == 0
     }
 
+    /// Whether it takes a search to unbind a frame.
+    pub(crate) fn is_bound_anywhere(&self, frame: u32) -> bool {
+        matches!(Bound::of(self.table[frame as usize].binding), Bound::From(_))
+    }
+
     /// What stands in a verifier while no valid tag is known.
     pub(crate) fn blank(&self) -> [u32; 2] {
         self.blank.0

@@ -43,6 +43,9 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
     if !is_entry(entries.synchronous) || !is_entry(entries.asynchronous) {
         return Err("its protected entries are not word-aligned user addresses");
     }
+    if !is_entry(header.revocation) {
+        return Err("its entry for revocation is not a word-aligned user address");
+    }
     let returns = header.return_sequences;
     if !is_range(returns) || !(returns.start | returns.end).is_multiple_of(RETURN_SEQUENCE_BYTES) {
         return Err("its return sequences are not a range of aligned user addresses");
@@ -67,6 +70,7 @@ pub fn from_bytes(bytes: &[u8; size_of::<ProgramHeader>()]) -> ProgramHeader {
         protected_entries: ProtectedEntries { synchronous: next(), asynchronous: next() },
         return_sequences: Range { start: next(), end: next() },
         resume: Range { start: next(), end: next() },
+        revocation: next(),
     }
 }
 
@@ -85,6 +89,7 @@ mod tests {
             protected_entries: ProtectedEntries { synchronous: 0x1_0300, asynchronous: 0 },
             return_sequences: Range { start: 0x1_0400, end: 0x1_0800 },
             resume: Range { start: 0x1_0000, end: 0x1_0080 },
+            revocation: 0x1_0900,
         }
     }
 
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn refuses_each_bad_field() {
-        let bad: [(u32, Change); 16] = [
+        let bad: [(u32, Change); 18] = [
             (0x1_0000, |h| h.abi_version += 1),
             (0, |_| ()),
             (0x8000_0000, |_| ()),
@@ -113,6 +118,8 @@ mod tests {
             (0x1_0000, |h| h.return_sequences.end = 0x8000_0020),
             (0x1_0000, |h| h.resume.start = 0x1_0014),
             (0x1_0000, |h| h.resume = Range::default()),
+            (0x1_0000, |h| h.revocation = 0x8003_0000),
+            (0x1_0000, |h| h.revocation = 0x1_0902),
         ];
         for (n, (entry, change)) in bad.into_iter().enumerate() {
             let mut header = good();

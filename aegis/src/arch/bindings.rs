@@ -159,6 +159,13 @@ impl Hardware for Translation {
         }
     }
 
+    fn copy(&mut self, from: u32, to: u32) {
+        let [from, to] = [from, to].map(|frame| machine::cached::<[u32; 1024]>(frame << PAGE_SHIFT));
+        // SAFETY: both are environments' frames, or being taken from one, and not the same; nobody refers to them.
+        let (from, to) = unsafe { (&*from, &mut *to) };
+        to.copy_from_slice(from);
+    }
+
     fn flush(&mut self) {
         clear_all();
         cp0::tlb_delete_where(|_, _| true);

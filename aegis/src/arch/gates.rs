@@ -166,8 +166,14 @@ global_asm!(
     "    stack_gate {capability}",
     "    .org {ICACHE_FLUSH}",
     "    stack_gate {icache_flush}",
+    "    .org {REVOKE}",
+    "    stack_gate {revoke}",
+    "    .org {FRAME_REPOSSESS}",
+    "    stack_gate {frame_repossess}",
+    "    .org {SLICE_REPOSSESS}",
+    "    stack_gate {slice_repossess}",
     "",
-    "    empty_gates ({gates} * {gate_bytes} - {ICACHE_FLUSH} - 2 * {gate_bytes}) / {gate_bytes}",
+    "    empty_gates ({gates} * {gate_bytes} - {SLICE_REPOSSESS} - 2 * {gate_bytes}) / {gate_bytes}",
     "",
     "    .org {TLB_WRITE}",                      // the last one, and longer than a gate
     primitives::tlb_write!(),
@@ -247,4 +253,7 @@ global_asm!(
     FRAME_RENEW = const number::FRAME_RENEW, frame_renew = sym call::frame_renew,
     CAPABILITY = const number::CAPABILITY, capability = sym call::capability,
     ICACHE_FLUSH = const number::ICACHE_FLUSH, icache_flush = sym call::icache_flush,
+    REVOKE = const number::REVOKE, revoke = sym call::revoke,
+    FRAME_REPOSSESS = const number::FRAME_REPOSSESS, frame_repossess = sym call::frame_repossess,
+    SLICE_REPOSSESS = const number::SLICE_REPOSSESS, slice_repossess = sym call::slice_repossess,
 );
