@@ -212,8 +212,9 @@ pub const ENV_DESTROY: u32 = gate(23);
 
 /// Gives the environment `a0` a guaranteed mapping: `a3` pages from the address `a1` on, which lie in the pinned
 /// segment, to as many frames from that in the EntryLo word `a2` on; of its other bits
-/// [`DIRTY`](crate::vm::entry_lo::DIRTY) counts. All frames are the caller's, or all that environment's; the mapping of
-/// each holds until the frame is freed, given away or renewed. The caller is the environment or presents, in its save
+/// [`DIRTY`](crate::vm::entry_lo::DIRTY) counts. All frames are the caller's, or all that environment's, or public and
+/// only to be read; or the caller has a guaranteed mapping of them itself, with such rights, which it passes on. The
+/// mapping of each holds until its owner frees the frame, gives it away or renews it, or dies. The caller is the environment or presents, in its save
 /// page, a capability for [`CONTROL`](crate::frame::CONTROL). Returns 0. With a stack.
 ///
 /// Errors: [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment); [`Denied`](crate::Error::Denied) for lack of control
@@ -268,6 +269,21 @@ pub const CAPABILITY: u32 = gate(30);
 /// Errors: [`BadArgument`](crate::Error::BadArgument) if `a1` is too large or there is no such memory.
 pub const ICACHE_FLUSH: u32 = gate(31);
 
+/// The next byte that was typed on the console, if the caller is its reader: 0 to 255. With a stack.
+///
+/// What is typed belongs to one environment at a time, the *reader*: at first to the program that is started first. It is
+/// woken ([`WAKE`]) when something arrives. 256 bytes are kept; what does not fit is lost.
+///
+/// Errors: [`Denied`](crate::Error::Denied) if the caller is not the reader; [`Busy`](crate::Error::Busy) if there is
+/// nothing to read just now.
+pub const CONSOLE_READ: u32 = gate(32);
+
+/// Makes the environment `a0` the console's reader. The caller is the reader, or that one is dead. Returns 0. With a
+/// stack.
+///
+/// Errors: [`Denied`](crate::Error::Denied); [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment).
+pub const CONSOLE_GIVE: u32 = gate(33);
+
 /// Asks the environment `a0` for `a2` resources of a kind, `a1`: [`FRAMES`](crate::revocation::FRAMES) or
 /// [`SLICES`](crate::revocation::SLICES), with or without [`EMERGENCY`](crate::revocation::EMERGENCY). With `a3` = 0 it
 /// is a request, else a command to be done with in `a3` ticks. It takes the place of what was asked for of that kind
@@ -281,7 +297,7 @@ pub const ICACHE_FLUSH: u32 = gate(31);
 /// [`BadArgument`](crate::Error::BadArgument) for another kind, more resources than there are of it, a deadline that is
 /// not between [`DEADLINE_MIN`](crate::revocation::DEADLINE_MIN) and
 /// [`DEADLINE_MAX`](crate::revocation::DEADLINE_MAX), or an emergency without one.
-pub const REVOKE: u32 = gate(32);
+pub const REVOKE: u32 = gate(34);
 
 /// Takes the frame `a0` from an environment that owes frames past a deadline: the abort protocol. Every mapping of it is
 /// broken, its capabilities are void, its contents go where its owner has said, and it is nobody's; the owner's
@@ -294,7 +310,7 @@ pub const REVOKE: u32 = gate(32);
 /// some, or if the frame is in its reserve and this is no emergency; [`Busy`](crate::Error::Busy) if the deadline has not
 /// passed, if it is the owner's save page, or while another frame is taken from it;
 /// [`Again`](crate::Error::Again): the frame can't be mapped meanwhile, and its owner can only free it.
-pub const FRAME_REPOSSESS: u32 = gate(33);
+pub const FRAME_REPOSSESS: u32 = gate(35);
 
 /// Takes the slice at position `a0` from an environment that owes slices past a deadline, as [`FRAME_REPOSSESS`] takes
 /// frames; lent or not, it is nobody's. Returns 0. With a stack.
@@ -303,10 +319,10 @@ pub const FRAME_REPOSSESS: u32 = gate(33);
 /// [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment) if it has no owner; [`Denied`](crate::Error::Denied) without
 /// the capability, if the owner owes no slices or was only requested to give some, or if it has no other and this is no
 /// emergency; [`Busy`](crate::Error::Busy) if the deadline has not passed.
-pub const SLICE_REPOSSESS: u32 = gate(34);
+pub const SLICE_REPOSSESS: u32 = gate(36);
 
 /// Every call's name and number, in order of number, for tables and documentation.
-pub const ALL: [(&str, u32); 37] = [
+pub const ALL: [(&str, u32); 39] = [
     ("transfer", TRANSFER),
     ("self", SELF),
     ("transfer_async", TRANSFER_ASYNC),
@@ -340,6 +356,8 @@ pub const ALL: [(&str, u32); 37] = [
     ("frame_renew", FRAME_RENEW),
     ("capability", CAPABILITY),
     ("icache_flush", ICACHE_FLUSH),
+    ("console_read", CONSOLE_READ),
+    ("console_give", CONSOLE_GIVE),
     ("revoke", REVOKE),
     ("frame_repossess", FRAME_REPOSSESS),
     ("slice_repossess", SLICE_REPOSSESS),

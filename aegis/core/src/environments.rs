@@ -6,6 +6,7 @@
 use crate::contexts::{ContextId, Contexts};
 use crate::revocation::Account;
 use aegis_abi::env::DirectoryEntry;
+use aegis_abi::frame::Capability;
 use aegis_abi::vm::CONTEXTS;
 use aegis_abi::{EnvId, Error};
 
@@ -59,6 +60,8 @@ pub struct State {
     home: u32,
     /// What it is asked for.
     account: Account,
+    /// The tag of the capability for control over it, so that it need not be made anew each time that one is shown.
+    control: Capability,
 }
 
 impl State {
@@ -78,6 +81,7 @@ impl State {
         woken: false,
         home: 0,
         account: Account::NONE,
+        control: Capability([0; 2]),
     };
 
     fn context(&self) -> ContextId {
@@ -164,6 +168,19 @@ impl<'a> Environments<'a> {
     #[must_use]
     pub fn contexts(&self, env: EnvId) -> Option<[ContextId; CONTEXTS]> {
         self.state(env).map(|state| state.contexts)
+    }
+
+    /// The tag of the capability for control over an environment.
+    #[must_use]
+    pub(crate) fn control(&self, env: EnvId) -> Option<Capability> {
+        self.state(env).map(|state| state.control)
+    }
+
+    /// Notes that tag.
+    pub(crate) fn set_control(&mut self, env: EnvId, tag: Capability) {
+        if let Some(state) = self.state_mut(env) {
+            state.control = tag;
+        }
     }
 
     /// How many live.

@@ -5,8 +5,8 @@
 //! account: what is freed counts, what is allocated meanwhile counts back. It takes only what is named to it, and no more
 //! than is owed.
 //!
-//! Each step is bounded: a frame is taken in as many calls as it takes to free one, and the copy of its contents has a
-//! call of its own if the search for its bindings had one.
+//! Each step is bounded: a frame is taken in as many calls as it takes to free one, and its contents are copied in the
+//! last.
 
 use crate::capability::Resource;
 use crate::environments::reached;
@@ -202,13 +202,7 @@ impl System<'_> {
             account.taken = frame;
             account.give(FRAMES);
         }
-        if !self.frames.is_bare(frame) {
-            let searched = self.frames.is_bound_anywhere(frame);
-            self.frames.unbind(hw, frame)?;
-            if searched {
-                return Err(Error::Again);
-            }
-        }
+        self.frames.unbind(hw, frame)?;
         self.save(hw, env, frame, page);
         self.frames.set_owner(frame, FREE);
         self.no_more_taken(env, frame);
@@ -299,6 +293,7 @@ impl System<'_> {
         let entry = &mut page.vector[index];
         if place.is_some() && self.may_save(env, frame, *entry) {
             hw.copy(frame, entry.backing);
+            self.frames.written(entry.backing);
             entry.state = SAVED;
             self.statistics.frames_saved = self.statistics.frames_saved.wrapping_add(1);
         } else {

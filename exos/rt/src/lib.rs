@@ -23,6 +23,7 @@
 //! - [`memory`]: frames by choice
 //! - [`public`]: what the kernel shows
 //! - [`mod@revocation`]: what others want back, and what they have taken
+//! - [`archive`]: the files of the boot archive
 //! - [`save_page`]: the page that kernel and program share
 //! - [`shared`]: cells that two environments share
 //! - [`console`]: `print!` and `println!`
@@ -34,6 +35,7 @@
 #![no_std]
 #![feature(asm_experimental_arch)]
 
+pub mod archive;
 pub mod call;
 pub mod console;
 pub mod environment;

@@ -17,7 +17,7 @@ use exos_rt::abi::revocation::{
 };
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
 use exos_rt::environment::spawn;
-use exos_rt::revocation::{Notice, Stack, back, entry, inform, keep, overflow};
+use exos_rt::revocation::{Notice, Stack, back, inform, keep};
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory, println, public};
 

@@ -209,6 +209,8 @@ struct Page {
     searched: u32,
     /// Where it was bound since they were broken last.
     slots: BTreeSet<u32>,
+    /// It is full of zeros, and was not bound since.
+    blank: bool,
 }
 
 /// What the model knows of an environment that lives.
@@ -300,7 +302,14 @@ impl<'a> World<'a> {
             1 => Owner::Public,
             _ => Owner::Free,
         };
-        let page = |frame| Page { owner: owner(frame), epoch: 0, breaking: false, searched: 0, slots: BTreeSet::new() };
+        let page = |frame| Page {
+            owner: owner(frame),
+            epoch: 0,
+            breaking: false,
+            searched: 0,
+            slots: BTreeSet::new(),
+            blank: false,
+        };
         Self {
             machine,
             pages: (0..FRAMES).map(page).collect(),
@@ -411,11 +420,12 @@ impl<'a> World<'a> {
         }
         if page.slots.len() > 1 {
             page.searched += SEARCH_STEP;
-            if page.searched < SOFTWARE_TLB_ENTRIES {
-                return Err(Error::Again);
+            if page.searched == SOFTWARE_TLB_ENTRIES {
+                page.searched = 0;
+                page.slots.clear();
             }
+            return Err(Error::Again);
         }
-        page.searched = 0;
         page.slots.clear();
         // One that waits for another, to become an environment with it, is kept from being bound.
         if then != Owner::Kernel {
@@ -429,9 +439,13 @@ impl<'a> World<'a> {
         let page = self.pages.get_mut(frame as usize).ok_or(Error::BadArgument)?;
         if page.owner == Owner::Free {
             page.owner = Owner::Env(caller);
-            return Ok(());
+        } else if !self.is_free(frame) {
+            return Err(Error::Busy);
+        } else {
+            self.break_bindings(frame, Owner::Env(caller))?;
         }
-        if !self.is_free(frame) { Err(Error::Busy) } else { self.break_bindings(frame, Owner::Env(caller)) }
+        self.pages[frame as usize].blank = true;
+        Ok(())
     }
 
     fn hand_over(&mut self, caller: EnvId, frame: u32, to: Owner) -> Result<(), Error> {
@@ -484,12 +498,16 @@ impl<'a> World<'a> {
                 return Err(Error::Busy);
             }
         }
-        // One after the other, the second in a call of its own.
-        let first = &self.pages[frame as usize];
-        if !first.breaking || !first.slots.is_empty() {
-            return self.break_bindings(frame, Owner::Kernel).and(Err(Error::Again));
+        // A call fills one of them with zeros.
+        let mut filled = false;
+        for frame in [frame, frame + 1] {
+            if filled {
+                return Err(Error::Again);
+            }
+            filled = !self.pages[frame as usize].blank;
+            self.break_bindings(frame, Owner::Kernel)?;
+            self.pages[frame as usize].blank = true;
         }
-        self.break_bindings(frame + 1, Owner::Kernel)?;
         Ok(self.bring_to_life(frame))
     }
 
@@ -502,6 +520,7 @@ impl<'a> World<'a> {
             let page = &mut self.pages[frame as usize];
             page.owner = owner;
             page.breaking = false;
+            page.blank = false;
         }
         let env = Env {
             home,
@@ -699,6 +718,7 @@ impl<'a> World<'a> {
         if result.is_ok() {
             assert_eq!(self.machine.tlbs.contents[frame as usize], 0, "frame {frame} was not scrubbed");
             self.took(caller, FRAMES_KIND);
+            assert!(!self.machine.tlbs.fetched.contains(&frame), "instructions of frame {frame} are left");
         }
         result
     }
@@ -802,6 +822,7 @@ impl<'a> World<'a> {
                 if mapped {
                     let context = self.context(caller);
                     self.pages[frame as usize].slots.insert(slot(context, page));
+                    self.pages[frame as usize].blank = false;
                     if write {
                         self.machine.tlbs.contents[frame as usize] = DIRT;
                     }
@@ -831,6 +852,7 @@ impl<'a> World<'a> {
                     for frame in [frame, frame + 1] {
                         assert!(!self.machine.tlbs.maps(frame), "frame {frame} of a new environment is mapped");
                         assert_eq!(self.machine.tlbs.contents[frame as usize], 0, "frame {frame} was not scrubbed");
+                        assert!(!self.machine.tlbs.fetched.contains(&frame), "instructions of frame {frame} are left");
                     }
                     self.issued.push(Issued { tag, of: Of::Env(id), right: CONTROL });
                 }
@@ -1176,7 +1198,6 @@ fn as_the_model() {
         "take frame: NoSuchEnvironment",
         "take frame: BadArgument",
         "take frame: in reserve",
-        "take frame: another is taken",
         "take frame: saved",
         "take frame: not saved",
         "take: no room",

@@ -46,6 +46,11 @@ pub(super) enum Call {
     Later,
 }
 
+/// Its own, as a rule.
+fn own() -> impl Strategy<Value = Which> {
+    prop_oneof![4 => (0..99usize).prop_map(Which::Own), 1 => which()]
+}
+
 pub(super) fn call() -> impl Strategy<Value = Call> {
     let what = prop_oneof![
         6 => Just(FRAMES),
@@ -67,7 +72,7 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
             .prop_map(|(env, what, count, within)| Call::Demand { env, what, count, within }),
         10 => which().prop_map(Call::TakeFrame),
         3 => position().prop_map(Call::TakeSlice),
-        9 => (0..ENTRIES, which(), which(), shown())
+        9 => (0..ENTRIES, own(), own(), shown())
             .prop_map(|(place, frame, backing, shown)| Call::Back { place, frame, backing, shown }),
         3 => (0..RESERVE, which()).prop_map(|(place, frame)| Call::Reserve { place, frame }),
         1 => (0..ENTRIES).prop_map(|place| Call::Clear { place }),
@@ -222,14 +227,7 @@ impl World<'_> {
             env.account.taken = Some(frame);
             env.give(FRAMES);
         }
-        let page = &self.pages[frame as usize];
-        if !page.breaking || !page.slots.is_empty() {
-            let searched = page.slots.len() > 1;
-            self.break_bindings(frame, Owner::Kernel)?;
-            if searched {
-                return Err(Error::Again);
-            }
-        }
+        self.break_bindings(frame, Owner::Kernel)?;
         self.lose_contents(owner, frame);
         let page = &mut self.pages[frame as usize];
         (page.owner, page.breaking) = (Owner::Free, false);
@@ -263,6 +261,7 @@ impl World<'_> {
         if usable {
             self.statistics.frames_saved += 1;
             self.saved = Some(to);
+            self.pages[to as usize].blank = false;
         }
         self.count(if usable { "take frame: saved" } else { "take frame: not saved" }.into());
     }
@@ -325,9 +324,9 @@ impl World<'_> {
                 }
                 .unwrap_or_else(|| self.which(debtor, frame));
                 let owner = self.machine.system.frame_owner(frame);
-                // Contents that no other frame has. One that is being made into an environment is empty.
+                // Contents that no other frame has. One that is full of zeros stays so.
                 self.marks += 1;
-                if self.pages.get(frame as usize).is_some_and(|page| owner.is_ok() && !page.breaking) {
+                if self.pages.get(frame as usize).is_some_and(|page| owner.is_ok() && !page.blank) {
                     self.machine.tlbs.contents[frame as usize] = 0x1000_0000 + self.marks;
                 }
                 let contents = self.machine.tlbs.contents.clone();
@@ -379,6 +378,14 @@ impl World<'_> {
             Call::Clear { place } => self.env(caller).account.page.vector[place] = Entry::default(),
             Call::Later => self.ticks = (self.ticks + DEADLINE_MIN) & 0x7fff_ffff,
             Call::FreeTaken => {
+                // One for which it takes several calls.
+                let many = |debtor: EnvId| {
+                    let own = |page: &&super::Page| page.owner == Owner::Env(debtor) && page.slots.len() > 1;
+                    self.pages.iter().position(|page| own(&page))
+                };
+                if let Some(frame) = self.debtor(FRAMES).and_then(many) {
+                    self.revocation(caller, &Call::TakeFrame(Which::Any(frame as u32)));
+                }
                 let taken = self.envs.iter().find_map(|(&id, env)| env.account.taken.map(|frame| (id, frame)));
                 if let Some((id, frame)) = taken {
                     self.step(id, &super::Call::Free(Which::Any(frame)));
