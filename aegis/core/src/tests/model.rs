@@ -1200,7 +1200,6 @@ fn as_the_model() {
         "take frame: in reserve",
         "take frame: saved",
         "take frame: not saved",
-        "take: no room",
         "take slice: Ok",
         "take slice: Denied",
         "take slice: Busy",
