@@ -115,8 +115,18 @@ pub fn yield_slice() {
 ///
 /// # Errors
 /// [`Error::NoSuchEnvironment`].
+#[inline]
 pub fn yield_to(to: EnvId) -> Result<(), Error> {
-    suspend(to.0, call::YIELD_TO)
+    // SAFETY: saves and restores all that a function must preserve.
+    let result = unsafe { sequences::exos_yield_to(to.0) };
+    if result == 0 { Ok(()) } else { check(result).map(drop) }
+}
+
+/// Called by assembly instead, in the server activity.
+pub(crate) extern "C" fn yield_to_serving(to: u32) -> i32 {
+    sequences::give_up();
+    // SAFETY: as above.
+    unsafe { sequences::exos_suspend(to, call::YIELD_TO) }
 }
 
 /// Gives up all slices until another environment's [`wake`], or until the tick `deadline` of the [`clock`]. May return
@@ -127,7 +137,7 @@ pub fn wait(deadline: Option<u32>) {
 }
 
 fn suspend(argument: u32, number: u32) -> Result<(), Error> {
-    sequences::keep_ready();
+    sequences::give_up();
     // SAFETY: saves and restores all that a function must preserve.
     check(unsafe { sequences::exos_suspend(argument, number) }).map(drop)
 }

@@ -19,6 +19,7 @@
 //!
 //! - [`call`]: the system calls and primitive operations
 //! - [`mod@transfer`]: calls from one environment to another
+//! - [`lrpc`]: the same, as short as can be, to servers of a single function
 //! - [`environment`]: environments that a program makes
 //! - [`memory`]: frames by choice
 //! - [`public`]: what the kernel shows
@@ -40,6 +41,7 @@ pub mod call;
 pub mod console;
 pub mod environment;
 pub mod fault;
+pub mod lrpc;
 pub mod mark;
 pub mod memory;
 pub mod program;

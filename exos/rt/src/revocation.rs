@@ -144,7 +144,16 @@ pub fn overflow() -> u32 {
     unsafe { field!(overflow).read_volatile() }
 }
 
-/// Called in the server activity: tells the program all that there is to tell.
+/// Tells the program what there is to tell, if that had to be put off.
+pub(crate) fn told_late() {
+    // SAFETY: the word is the runtime's.
+    if unsafe { (&raw const (*OWN).noticed).read_volatile() } != 0 {
+        // SAFETY: who puts it off has seen that there is a policy.
+        unsafe { told() }
+    }
+}
+
+/// Called in the server activity, or in main when it was put off: tells the program all that there is to tell.
 pub(crate) unsafe extern "C" fn told() {
     // SAFETY: the words are the runtime's. What comes from here on is for the next time. The function is a policy, since
     // `inform` has set it before the stack, without which nobody comes here.

@@ -35,12 +35,25 @@
 //! called; if that has a call to serve already, before it answers that. A program that has set no function for it goes
 //! on as at any start of a slice.
 //!
+//! # LRPC
+//!
+//! A thinner way to call, by main only ([`mod@crate::lrpc`]). `out` says whom main has called, and as long as it is not
+//! 0 nothing of main's runs here: it is not resumed, and no call is taken. There are two kinds. *Plain*, one more than
+//! the callee's id: main is complete in memory, as far as a function must preserve registers, and an answer loads them.
+//! *Trusted*, the id itself: what main has is in the registers, which the callee leaves as they are; the answer just
+//! goes on. Code that is entered like that is interrupted like any other of main's, so `out` is saved as one of its
+//! registers, and is 0 while main does not run for another reason. What there is to tell of revocation while main is out
+//! is told when a call was served, or when main is back.
+//!
+//! A program may have an entry of its own, of which the end of a slice is told (`entry`). The entry of a server of LRPC
+//! is one: its function does nothing that can be seen before its last instruction.
+//!
 //! # Why it holds under preemption
 //!
 //! Other environments run only after an instruction that gives the processor away, or after a slice has ended; so
 //! nothing is seen half done but by the code at the end of a slice. Nearly everywhere it saves what runs as what
-//! `current` says. There are four pieces of code where that would be wrong, each a few instructions, and there it
-//! comes to a state in which it is right:
+//! `current` says. There are some pieces of code where that would be wrong, each a few instructions, and there it comes
+//! to a state in which it is right:
 //!
 //! 1. `exos_transfer`, as long as the call is not made: its activity may be complete in memory already, to go on behind
 //!    the call, and wait for an answer that nobody will give. All it has is still in its registers, so it is begun
@@ -51,11 +64,17 @@
 //!    that has work already, its caller is noted in a table, to be refused when that work is done.
 //! 3. The answer, until the transfer: it is begun anew, and the server activity is still current. So none is given
 //!    while there is anybody in the table.
-//! 4. The entry for revocation, up to the instruction that makes the server activity current: what runs is neither
+//! 4. `exos_lrpc` until the call is made, and `exos_swap` until its store, are begun anew.
+//! 5. The answer to an LRPC, until main has its registers: it is stored instead, and main goes on behind the call when
+//!    it is resumed. In a trusted one all there is is in registers, and is saved as main's.
+//! 6. The entry of a server of LRPC: the server activity takes the call over, to begin it anew or only to answer it.
+//! 7. The entry for revocation, up to the instruction that makes the server activity current: what runs is neither
 //!    activity. It is done again, at the end of the slice. And what follows when the program has been told, as in 3.
 //!
 //! In each case the slice is then given back as ever; nothing is transferred behind its end, for that would be at this
-//! environment's cost.
+//! environment's cost. There are two exceptions, both rare: a call of this environment while main is out is refused at
+//! once, as nobody would do so later; and a call in the entry of a server of LRPC whose server activity has one already
+//! goes on to its answer.
 //!
 //! Words that decide are written in one store: `current`; `awaits`; and `pc`, whose lowest bit tells whether an
 //! activity is suspended as a function leaves registers, or whole. In the resume range everything is complete, so
@@ -91,6 +110,12 @@ pub const CALL: u32 = 0;
 pub const ANSWERED: u32 = 1;
 /// `$t9` of a message: the call could not be served.
 pub const BUSY: u32 = 2;
+/// Instead of `$t9`: the callee died before it answered.
+pub(crate) const DEAD: u32 = 3;
+/// Instead of `$t9`, for an LRPC: the kernel has refused the transfer.
+pub(crate) const REFUSED: i32 = -1;
+/// Instead of `$t9`, for an LRPC: what the answer is stands in memory.
+pub(crate) const RESUMED: i32 = -2;
 
 /// The exception codes whose save slots belong to an activity, one behind another. No exception has the last one: its
 /// slots are for handlers to put registers in.
@@ -105,8 +130,8 @@ pub(crate) struct Activity {
     registers: [u32; 32],
     hi: u32,
     lo: u32,
-    /// Where it goes on. If the lowest bit is set it does so as from a call that returns 0, with only those registers
-    /// that a function preserves. 0 before it has begun.
+    /// Where it goes on: as from a call that returns 0, with only those registers that a function preserves; or, if the
+    /// lowest bit is set, with all. 0 before it has begun.
     pc: u32,
     /// Whose answer it waits for, 0 for nobody's.
     pub awaits: u32,
@@ -117,6 +142,8 @@ pub(crate) struct Activity {
     /// Its stack for exceptions that are handled in Rust.
     fault_stack: u32,
     capability: [u32; 2],
+    /// What `out` was when it was interrupted; see [`Own`].
+    held: u32,
     slots: [[u32; 4]; SLOTS],
 }
 
@@ -137,8 +164,8 @@ pub(crate) struct Own {
     pub refused: u32,
     /// Not 0 if the table is not empty.
     pub owed: u32,
-    /// The number of the transfer that answers it.
-    answer_by: u32,
+    /// Not 0 if it is served across slices.
+    across: u32,
     /// Time slices used to their end.
     used: u32,
     /// How many may be used; 0 for any number.
@@ -149,6 +176,19 @@ pub(crate) struct Own {
     /// Not 0 if it has yet to be told, since the server activity had work; then `owed` is not 0 either.
     pub noticed: u32,
     scratch: [u32; 2],
+    /// Whom main has called by LRPC, 0 if nobody: then main is not to be resumed, but entered by the answer. One more
+    /// than that if it has not trusted it with its registers.
+    pub out: u32,
+    /// Where main goes on behind that call.
+    link: u32,
+    /// Where the registers are that a scope of trusted calls goes back with, 0 if there is none.
+    recovery: u32,
+    /// An entry of the program's own: where it begins, its bytes ...
+    pub entry: [u32; 2],
+    /// ... and where to go if a slice ends in it.
+    pub entry_interrupted: u32,
+    /// For a server of LRPC: where a call is served that was interrupted.
+    pub late: u32,
 }
 
 /// The runtime's part of the save page.
@@ -176,6 +216,9 @@ pub const FAULT_STACK_WORD: u32 = of_activity!(fault_stack);
 /// Where it is kept which activity runs: an offset from `$zero`.
 pub const CURRENT: u32 = own!(current);
 
+/// Where it is kept whom main has called by LRPC: an offset from `$zero`.
+pub const OUT: u32 = own!(out);
+
 /// How many time slices the program has used to their end.
 #[must_use]
 pub fn slices_used() -> u32 {
@@ -201,13 +244,21 @@ pub(crate) fn current() -> u32 {
     unsafe { (&raw const (*OWN).current).read_volatile() }
 }
 
-/// Before an activity gives up the processor: sees to it that the environment is not taken for one that waits if it has
-/// a call to serve.
+/// Before an activity calls another environment: sees to it that this one is not taken for one that waits if it has a
+/// call to serve.
 pub(crate) fn keep_ready() {
     if current() == SERVER {
         // It lives.
         let _ = crate::call::wake(crate::call::self_id());
     }
+}
+
+/// Before an activity gives up its slice, and if it finds that it has had to: the same; and a call that is being served
+/// is from now on served across slices.
+pub(crate) fn give_up() {
+    keep_ready();
+    // SAFETY: the word is the runtime's, and set anew when a call is taken.
+    unsafe { (&raw mut (*OWN).across).write_volatile(1) }
 }
 
 /// Sets the two stacks for exceptions that are handled in Rust, one for each activity, by the addresses behind them.
@@ -269,6 +320,8 @@ unsafe extern "C" {
     /// Suspends the current activity and makes the call `number`, which ends the slice, with `argument` in `$a0` and
     /// `$v1`. Returns 0 when the activity is resumed, and what the call says if it refuses.
     pub(crate) fn exos_suspend(argument: u32, number: u32) -> i32;
+    /// As `exos_suspend` with a yield to `to`, in fewer instructions.
+    pub(crate) fn exos_yield_to(to: u32) -> i32;
     /// Suspends the current activity, notes that it awaits an answer of `awaits`, if that is not 0, and makes the
     /// transfer `number` to `to`. Returns 0 when the activity is resumed, with or without an answer, and what the
     /// transfer says if it refuses. The message is of a kind.
@@ -282,6 +335,24 @@ unsafe extern "C" {
         awaits: u32,
         kind: u32,
     ) -> i32;
+    /// Makes a word another if it is what it should be, in one step; what it was.
+    pub(crate) fn exos_swap(word: *mut u32, expected: u32, new: u32) -> u32;
+    /// LRPC by main: the message is the last three arguments. Returns the first word of the answer and its kind, or
+    /// what the transfer says if it refuses and [`REFUSED`], or [`RESUMED`].
+    pub(crate) fn exos_lrpc(callee: u32, a1: u32, a2: u32, a3: u32) -> u64;
+    /// The same in a scope of trusted calls: with the answer comes the callee's id, which is not negative.
+    pub(crate) fn exos_trusted_lrpc(callee: u32, a1: u32, a2: u32, a3: u32) -> u64;
+    /// Calls a function. Returns 0, or 1 if a callee has died that was trusted.
+    pub(crate) fn exos_trust(function: extern "C" fn(*mut ()), argument: *mut ()) -> u32;
+    pub(crate) fn exos_trusted_asynchronous();
+    pub(crate) fn exos_trusted_synchronous();
+    pub(crate) fn exos_trusted_end();
+    /// Where the end of a slice in an entry of the program's own goes on if the entry is like
+    /// `exos_trusted_synchronous`.
+    pub fn exos_trusted_interrupted();
+    /// The same for a server of LRPC.
+    pub fn exos_served_interrupted();
+    pub(crate) fn exos_asynchronous();
     /// Where an environment begins that [`spawn`](crate::environment::spawn) makes.
     pub(crate) fn exos_child_start();
 }
@@ -306,7 +377,7 @@ global_asm!(
     // A handler jumps to the one of its code. Interrupted anywhere, it is begun anew.
     ".globl exos_return",
     ".type exos_return, @function",
-    ".balign 1024",
+    ".balign 2048",
     "exos_return:",
     ".set code, 0",
     ".rept 16",
@@ -322,13 +393,55 @@ global_asm!(
     "exos_return_end:",
     ".size exos_return, . - exos_return",
     "",
+    // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and
+    // resumed like any code; and its last instruction is the one that makes the activity say where to go on. ----------
+    ".globl exos_suspend",
+    ".type exos_suspend, @function",
+    "exos_suspend:",
+    "    lw    $t0, {current}($zero)",
+    "    move  $v1, $a0",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30",
+    "    sw    $\\n, {registers} + 4*\\n($t0)",
+    "    .endr",
+    "    move  $v0, $a1",
+    "    j     exos_suspended",
+    "     sw   $ra, {pc}($t0)",
+    ".size exos_suspend, . - exos_suspend",
+    "",
+    // --- The same for a yield to a named environment, a0. The write buffer is what takes time here, so a register that
+    // hardly ever changes is not stored if it stands there already. ---------------------------------------------------
+    "1:  j     2f",
+    "     sw   $gp, {registers} + 4*28($t0)",
+    "3:  j     4f",
+    "     sw   $fp, {registers} + 4*30($t0)",
+    "5:  j     {yield_to_serving}",
+    "     nop",
+    ".globl exos_yield_to",
+    ".type exos_yield_to, @function",
+    "exos_yield_to:",
+    "    lw    $t0, {current}($zero)",
+    "    move  $v1, $a0",
+    "    sw    $s0, {registers} + 4*16($t0)",
+    "    bne   $t0, $zero, 5b",
+    "     lw   $t1, {registers} + 4*28($t0)",
+    "    sw    $s1, {registers} + 4*17($t0)",
+    "    bne   $t1, $gp, 1b",
+    "     lw   $t1, {registers} + 4*30($t0)",
+    "2:  sw    $s2, {registers} + 4*18($t0)",
+    "    bne   $t1, $fp, 3b",
+    "     addiu $v0, $zero, {YIELD_TO}",
+    "4:  .irp n, 19,20,21,22,23,29",
+    "    sw    $\\n, {registers} + 4*\\n($t0)",
+    "    .endr",
+    "    sw    $ra, {pc}($t0)",
+    ".size exos_yield_to, . - exos_yield_to",
+    // Falls into:
+    "",
     // --- The range in which both activities are complete in memory. At its end of slice the program is not entered. --
-    "    .balign 1024",
     ".type exos_resume_range, @function",
     "exos_resume_range:",
-    // An activity is suspended: a1 = a call that does not come back, a0 and v1 its argument.
+    // An activity is suspended: v0 = a call that does not come back, a0 and v1 its argument.
     "exos_suspended:",
-    "    move  $v0, $a1",
     "    syscall",
     "    jr    $ra",                   // refused: what the activity had in registers is still there
     "     nop",
@@ -336,23 +449,27 @@ global_asm!(
     "exos_ignore:",
     "    addiu $v0, $zero, {YIELD_TO}",
     "    syscall",
+    ".globl exos_resume",
     "exos_resume:",
     "    addiu $v0, $zero, {YIELD}",
     "    syscall",                     // does not come back
-    // Start of a slice: no register is defined. A call that is being served is from now on served across slices.
+    // Start of a slice: no register is defined. In the same slice, what is current goes on.
     "exos_start_of_slice:",
-    "    addiu $t0, $zero, {TRANSFER_ASYNC}",
-    "    sw    $t0, {answer_by}($zero)",
-    // In the same slice, what is current goes on.
     "exos_restore:",
     "    lw    $k1, {current}($zero)",
-    "    nop",
+    "    lw    $t1, {out}($zero)",
     "    lw    $k0, {pc}($k1)",
-    "    move  $v0, $zero",            // what a function returns that was suspended
-    "    beq   $k0, $zero, exos_resume", // it has not begun
+    "    bne   $t1, $zero, exos_out",
     "     andi $t0, $k0, 1",
     "    bne   $t0, $zero, 1f",
-    "     subu $k0, $k0, $t0",
+    "     lw   $s0, {registers} + 4*16($k1)",
+    "    .irp n, 17,18,19,20,21,22,23,28,29,30",
+    "    lw    $\\n, {registers} + 4*\\n($k1)",
+    "    .endr",
+    "    jr    $k0",
+    "     move $v0, $zero",            // what a function returns that was suspended
+    // All registers.
+    "1:  addiu $k0, $k0, -1",
     "    .set place, 0",
     "    .irp code, 1,2,3,4,5,6,7,9,10,11,12,13",
     "    lw    $t0, {slots} + 16*place($k1)",
@@ -373,32 +490,38 @@ global_asm!(
     "    sw    $t1, {page_capability} + 4($zero)",
     "    mthi  $t2",
     "    mtlo  $t3",
-    "    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,24,25",
+    "    .irp n, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
     "    lw    $\\n, {registers} + 4*\\n($k1)",
     "    .endr",
-    "1:",
-    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
-    "    lw    $\\n, {registers} + 4*\\n($k1)",
-    "    .endr",
+    "    lw    $k1, {held}($k1)",
     "    jr    $k0",
-    "     nop",
+    "     sw   $k1, {out}($zero)",
+    // Main has called by LRPC, and is not to be resumed before the answer: t1 = whom it has called, as in `out`.
+    "exos_out:",
+    "    srl   $v1, $t1, 1",
+    "    sll   $v1, $v1, 1",
+    "    addiu $v0, $zero, {YIELD_TO}",
+    "    syscall",
+    // It does not live: the call returns an error. Each word may be written twice; the last one makes it so.
+    "    andi  $t2, $t1, 1",
+    "    beq   $t2, $zero, 1f",
+    "     addiu $t0, $zero, {DEAD}",
+    "    lui   $t3, %hi(exos_lrpc_resumed)",
+    "    sw    $t0, {main_kind}($zero)",
+    "    addiu $t3, $t3, %lo(exos_lrpc_resumed)",
+    "    sw    $t3, {main_pc}($zero)",
+    "    j     exos_restore",
+    "     sw   $zero, {out}($zero)",
+    // It had the registers: the scope of trusted calls ends.
+    "1:  lw    $t3, {recovery}($zero)",
+    "    lui   $t2, %hi(exos_trust_failed)",
+    "    addiu $t2, $t2, %lo(exos_trust_failed)",
+    "    sw    $t3, {registers} + 4*29($zero)",
+    "    sw    $t2, {main_pc}($zero)",
+    "    j     exos_restore",
+    "     sw   $zero, {out}($zero)",
     "exos_resume_end:",
     ".size exos_resume_range, . - exos_resume_range",
-    "",
-    // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and
-    // resumed like any code; and its last instruction is the one that makes the activity say where to go on. ----------
-    ".globl exos_suspend",
-    ".type exos_suspend, @function",
-    "exos_suspend:",
-    "    lw    $t0, {current}($zero)",
-    "    move  $v1, $a0",
-    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
-    "    sw    $\\n, {registers} + 4*\\n($t0)",
-    "    .endr",
-    "    addiu $t1, $ra, 1",           // as a function leaves registers
-    "    j     exos_suspended",
-    "     sw   $t1, {pc}($t0)",
-    ".size exos_suspend, . - exos_suspend",
     "",
     // --- A transfer: a0-a3 = the message; on the stack the party, the call, whose answer is awaited, and the kind. ---
     ".globl exos_transfer",
@@ -407,13 +530,12 @@ global_asm!(
     "    lw    $v1, 16($sp)",
     "    lw    $v0, 20($sp)",
     "    lw    $t1, 24($sp)",
-    "    lw    $t9, 28($sp)",
     "    lw    $t0, {current}($zero)",
-    "    addiu $t2, $ra, 1",
-    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30,31",
+    "    lw    $t9, 28($sp)",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30",
     "    sw    $\\n, {registers} + 4*\\n($t0)",
     "    .endr",
-    "    sw    $t2, {pc}($t0)",
+    "    sw    $ra, {pc}($t0)",
     "    sw    $t1, {awaits}($t0)",
     "    syscall",
     "    sw    $zero, {awaits}($t0)",  // refused
@@ -421,6 +543,55 @@ global_asm!(
     "     nop",
     "exos_transfer_end:",
     ".size exos_transfer, . - exos_transfer",
+    "",
+    // --- LRPC by main: a0 = the callee, a1-a3 = the message. ---------------------------------------------------------
+    ".globl exos_lrpc",
+    ".type exos_lrpc, @function",
+    "exos_lrpc:",
+    "    lw    $t0, {current}($zero)",
+    "    move  $v1, $a0",
+    "    bne   $t0, $zero, 1f",
+    "     addiu $t1, $a0, 1",
+    "    lw    $t0, {registers} + 4*28($zero)",
+    "    sw    $s0, {registers} + 4*16($zero)",
+    "    bne   $t0, $gp, 3f",          // as for a yield
+    "     sw   $s1, {registers} + 4*17($zero)",
+    "2:  .irp n, 18,19,20,21,22,23,29,30",
+    "    sw    $\\n, {registers} + 4*\\n($zero)",
+    "    .endr",
+    "    move  $v0, $zero",
+    "    sw    $ra, {link}($zero)",
+    "    move  $t9, $zero",            // CALL
+    "    sw    $t1, {out}($zero)",
+    "    syscall",
+    "    sw    $zero, {out}($zero)",   // refused
+    "    jr    $ra",
+    "     addiu $v1, $zero, {REFUSED}",
+    "3:  j     2b",
+    "     sw   $gp, {registers} + 4*28($zero)",
+    "exos_lrpc_end:",
+    // --- a0 = the address of a word, a1 = what it should be, a2 = what it becomes: what it was. Interrupted before its
+    // store, it is begun anew. ----------------------------------------------------------------------------------------
+    ".globl exos_swap",
+    "exos_swap:",
+    "    lw    $v0, 0($a0)",
+    "    nop",
+    "    bne   $v0, $a1, 2f",
+    "     nop",
+    "    sw    $a2, 0($a0)",
+    "exos_swap_end:",
+    "2:  jr    $ra",
+    "     nop",
+    "1:  addiu $v0, $zero, {BUSY_ERROR}", // by the server activity
+    "    jr    $ra",
+    "     addiu $v1, $zero, {REFUSED}",
+    // Answered in another slice, or not at all: what there is stands in memory.
+    "exos_lrpc_resumed:",
+    "    lw    $ra, {link}($zero)",
+    "    nop",
+    "    jr    $ra",
+    "     addiu $v1, $zero, {RESUMED}",
+    ".size exos_lrpc, . - exos_lrpc",
     "",
     // --- The entries: v1 = the party, a0-a3 and t9 = its message, v0 = the transfer's number: 0 if synchronous. ------
     ".type exos_entries, @function",
@@ -445,19 +616,61 @@ global_asm!(
     "    j     \\next",
     "     sw   $zero, {awaits}($t0)",
     ".endm",
+    // The answer to an LRPC: becomes that of main, as if that had been suspended; then goes on at `next`.
+    ".macro take_lrpc next",
+    "    lui   $t0, %hi(exos_lrpc_resumed)",
+    "    sw    $t9, {main_kind}($zero)",
+    "    addiu $t0, $t0, %lo(exos_lrpc_resumed)",
+    "    sw    $t0, {main_pc}($zero)",
+    "    sw    $a0, {main_answer}($zero)",
+    "    j     \\next",
+    "     sw   $zero, {out}($zero)",
+    ".endm",
+    ".globl exos_asynchronous",
     "exos_asynchronous:",
-    "    beq   $t9, $zero, exos_ignore",
+    "    lw    $t0, {out}($zero)",
+    "    addiu $t1, $v1, 1",
+    "    bne   $t0, $t1, 1f",
+    "     nop",
+    "    take_lrpc exos_restore",
+    "1:  beq   $t9, $zero, exos_ignore",
     "     nop",
     "exos_take:",
-    "    take_answer exos_restore",
+    "    take_answer exos_restore_begun",
+    ".globl exos_synchronous",
     "exos_synchronous:",
-    "    bne   $t9, $zero, exos_take",
+    // The answer to an LRPC in the slice in which it was made: main goes on.
+    "    lw    $t0, {out}($zero)",
+    "    addiu $t1, $v1, 1",
+    "    bne   $t0, $t1, 1f",
+    "     lw   $ra, {link}($zero)",    // from here on all registers are main's or a caller's, and no longer of use
+    "    .irp n, 16,17,18,19,20,21,22,23,28,29,30",
+    "    lw    $\\n, {registers} + 4*\\n($zero)",
+    "    .endr",
+    "    move  $v0, $a0",
+    "    sw    $zero, {out}($zero)",
+    "exos_lrpc_answered:",
+    "    jr    $ra",
+    "     move $v1, $t9",
+    "exos_lrpc_answered_end:",
+    // Main may not have begun: then there is nothing to restore.
+    "exos_restore_begun:",
+    "    lw    $t0, {current}($zero)",
+    "    nop",
+    "    lw    $t0, {pc}($t0)",
+    "    nop",
+    "    bne   $t0, $zero, exos_restore",
+    "     nop",
+    "    j     exos_resume",
+    "     nop",
+    "1:  bne   $t9, $zero, exos_take",
     "     lw   $t1, {current}($zero)",
-    "    lw    $t3, {function}($zero)",
+    "    bne   $t0, $zero, exos_busy", // main is out
+    "     lw   $t3, {function}($zero)",
     "    bne   $t1, $zero, exos_busy",
     "     addiu $t0, $zero, {SERVER}",
     "    beq   $t3, $zero, exos_busy",
-    "     sw   $zero, {answer_by}($zero)", // TRANSFER
+    "     sw   $zero, {across}($zero)",
     "    lw    $sp, {stack}($zero)",
     "    sw    $t0, {current}($zero)", // from here on what runs is the server activity
     "exos_serve:",
@@ -466,27 +679,31 @@ global_asm!(
     "     sw   $v1, 16($sp)",          // the fifth argument
     "    move  $a0, $v0",
     "    move  $a1, $v1",
+    ".globl exos_answer_late",
+    "exos_answer_late:",
     "    addiu $t9, $zero, {ANSWERED}",
-    // a0, a1, t9 = the answer.
+    // a0, a1, t9 = the answer; every register that a function preserves goes with it as it is.
     "exos_answer:",
     "    lw    $t0, {owed}($zero)",
-    "    lw    $v1, {caller}($zero)",
+    "    lw    $t1, {across}($zero)",
     "    bne   $t0, $zero, exos_refuse",
-    "     lw   $v0, {answer_by}($zero)",
-    "    sw    $zero, {current}($zero)", // from here on nothing runs
+    "     lw   $v1, {caller}($zero)",
+    "    beq   $t1, $zero, 1f",
+    "     move $v0, $zero",            // TRANSFER
+    "    addiu $v0, $zero, {TRANSFER_ASYNC}",
+    "1:  sw    $zero, {current}($zero)", // from here on nothing runs
     "    syscall",
     "    j     exos_resume",           // the caller is not there any more
     "     nop",
     // --- Revocation: as at the start of a slice no register is defined, and all that runs is complete in memory. -----
     "exos_revocation:",
-    "    addiu $t0, $zero, {TRANSFER_ASYNC}",
-    "    sw    $t0, {answer_by}($zero)", // as at the start of a slice
     "    lw    $sp, {notice_stack}($zero)",
     "    lw    $t1, {current}($zero)",
+    "    lw    $t0, {out}($zero)",
     "    beq   $sp, $zero, exos_restore",
-    "     addiu $t0, $zero, {SERVER}",
+    "     or   $t1, $t1, $t0",
     "    bne   $t1, $zero, 1f",
-    "     nop",
+    "     addiu $t0, $zero, {SERVER}",
     "    sw    $t0, {current}($zero)", // from here on what runs is the server activity
     "exos_noticed:",
     "    jal   {told}",
@@ -498,7 +715,7 @@ global_asm!(
     "     nop",
     "    j     exos_restore",
     "     sw   $zero, {current}($zero)", // main goes on
-    // The server activity has work already: before it gives the answer.
+    // The server activity has work already, or main has called by LRPC: before an answer is given, or when there is one.
     "exos_notice_later:",
     "1:  sw    $t0, {noticed}($zero)",
     "    j     exos_restore",
@@ -518,7 +735,11 @@ global_asm!(
     "     addiu $t9, $zero, {BUSY}",
     // Before an answer, a0, a1 and t9: those that could not be refused at once are refused.
     "exos_refuse:",
-    "    addiu $sp, $sp, -32",
+    "    lw    $t0, {stack}($zero)",   // nothing is on it any more; sp may be that of a caller who trusts
+    "    nop",
+    "    sw    $sp, -4($t0)",
+    "    addiu $sp, $t0, -40",
+    "    sw    $ra, 32($sp)",
     "    sw    $a0, 16($sp)",
     "    sw    $a1, 20($sp)",
     "    jal   {refuse}",
@@ -526,8 +747,10 @@ global_asm!(
     "    lw    $a0, 16($sp)",
     "    lw    $a1, 20($sp)",
     "    lw    $t9, 24($sp)",
+    "    lw    $ra, 32($sp)",
+    "    lw    $sp, 36($sp)",
     "    j     exos_answer",
-    "     addiu $sp, $sp, 32",
+    "     nop",
     // Likewise when it has been told of revocation.
     "exos_notice_again:",
     "    jal   {refuse}",
@@ -535,6 +758,138 @@ global_asm!(
     "    j     exos_noticed_done",
     "     nop",
     ".size exos_serve_late, . - exos_serve_late",
+    "",
+    // --- LRPC by main to a callee that it trusts to leave the registers alone that a function preserves. What runs
+    // from the call to the answer is main, wherever it is; `out` is one more of its registers. -----------------------
+    // a0 = the callee, a1-a3 = the message.
+    ".globl exos_trusted_lrpc",
+    ".type exos_trusted_lrpc, @function",
+    "exos_trusted_lrpc:",
+    "    move  $v1, $a0",
+    "    move  $v0, $zero",
+    "    move  $t9, $zero",
+    "    sw    $a0, {out}($zero)",
+    "    syscall",
+    "    sw    $zero, {out}($zero)",   // refused
+    "    jr    $ra",
+    "     addiu $v1, $zero, {REFUSED}",
+    // The entries of who makes such calls: v1 = the party. The last instruction is the one that makes it main's again.
+    ".globl exos_trusted_asynchronous",
+    "exos_trusted_asynchronous:",
+    "    lw    $t0, {out}($zero)",
+    "    nop",
+    "    bne   $t0, $v1, exos_asynchronous",
+    "     nop",
+    "    j     exos_trusted_across",
+    "     sw   $zero, {out}($zero)",
+    ".globl exos_trusted_synchronous",
+    "exos_trusted_synchronous:",
+    "    lw    $t0, {out}($zero)",
+    "    nop",
+    "    bne   $t0, $v1, exos_synchronous",
+    "     nop",
+    "    move  $v0, $a0",
+    "    jr    $ra",
+    "     sw   $zero, {out}($zero)",
+    ".globl exos_trusted_end",
+    "exos_trusted_end:",
+    // In a slice of another's: main takes its own back.
+    ".globl exos_trusted_across",
+    "exos_trusted_across:",
+    "    addiu $sp, $sp, -32",
+    "    sw    $ra, 28($sp)",
+    "    sw    $a0, 16($sp)",
+    "    jal   {reclaim}",
+    "     sw   $v1, 20($sp)",
+    "    lw    $ra, 28($sp)",
+    "    lw    $v0, 16($sp)",
+    "    lw    $v1, 20($sp)",
+    "    jr    $ra",
+    "     addiu $sp, $sp, 32",
+    ".size exos_trusted_lrpc, . - exos_trusted_lrpc",
+    "",
+    // A slice ended in these entries, or in others of a program's that begin like this: what is in the registers is
+    // main if the party is whom it has called.
+    ".globl exos_trusted_interrupted",
+    ".type exos_trusted_interrupted, @function",
+    "exos_trusted_interrupted:",
+    "    lw    $t0, {out}($zero)",
+    "    nop",
+    "    bne   $t0, $v1, exos_end_of_slice_in_entry",
+    "     nop",
+    "    j     exos_save",
+    "     move $t0, $zero",
+    ".size exos_trusted_interrupted, . - exos_trusted_interrupted",
+    "",
+    // --- A slice ended in the entry of a server of LRPC: a0 = EPC, v1 = the caller. The entry's last three
+    // instructions are the answer and what is behind it; see `lrpc`. --------------------------------------------------
+    ".globl exos_served_interrupted",
+    ".type exos_served_interrupted, @function",
+    "exos_served_interrupted:",
+    "    lw    $t0, {entry}($zero)",
+    "    lw    $t1, {entry} + 4($zero)",
+    "    addiu $t0, $t0, -12",
+    "    addu  $t0, $t0, $t1",
+    "    subu  $t1, $a0, $t0",         // how far behind the answer
+    "    bgtz  $t1, exos_resume",      // the caller is not there any more
+    "     lw   $t0, {current}($zero)",
+    "    nop",
+    "    bne   $t0, $zero, 2f",
+    "     addiu $t0, $zero, {SERVER}",
+    "    sw    $v1, {caller}($zero)",
+    "    bne   $t1, $zero, 1f",
+    "     lui  $a0, %hi(exos_answer_late)",
+    "    addiu $a0, $a0, %lo(exos_answer_late)", // the function has been executed
+    "    j     exos_save",
+    "     sw   $t0, {current}($zero)",
+    "1:  lw    $a0, {late}($zero)",    // it has not, as far as anybody can see: begun anew
+    "    j     exos_save",
+    "     sw   $t0, {current}($zero)",
+    // The server activity has such a call already, and there is no place for a second one: it goes on, behind the end
+    // of the slice, until it is answered. That costs a tick of this environment's time at most.
+    "2:  lw    $t0, {slice_a0}($zero)",
+    "    sw    $a0, {saved_pc} + 4*{SCRATCH_SLOT}($zero)",
+    "    sw    $t0, {saved_a0} + 4*{SCRATCH_SLOT}($zero)",
+    "    sw    $a1, {saved_a1} + 4*{SCRATCH_SLOT}($zero)",
+    "    sw    $a2, {saved_a2} + 4*{SCRATCH_SLOT}($zero)",
+    "    lw    $t1, {scratch} + 4($zero)",
+    "    j     exos_return + 32*{SCRATCH_SLOT}",
+    "     lw   $t0, {scratch}($zero)",
+    ".size exos_served_interrupted, . - exos_served_interrupted",
+    "",
+    // --- A scope of trusted calls: a0 = a function, a1 its argument. Returns 0, or, if the callee dies with the
+    // registers, 1. ---------------------------------------------------------------------------------------------------
+    ".globl exos_trust",
+    ".type exos_trust, @function",
+    "exos_trust:",
+    "    addiu $sp, $sp, -64",
+    "    .set place, 16",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,30,31",
+    "    sw    $\\n, place($sp)",
+    "    .set place, place + 4",
+    "    .endr",
+    "    lw    $t0, {recovery}($zero)",
+    "    sw    $sp, {recovery}($zero)",
+    "    sw    $t0, 60($sp)",
+    "    move  $t9, $a0",
+    "    jalr  $t9",
+    "     move $a0, $a1",
+    "    j     1f",
+    "     move $v0, $zero",
+    "exos_trust_failed:",
+    "    addiu $v0, $zero, 1",
+    "1:  lw    $t0, 60($sp)",
+    "    nop",
+    "    sw    $t0, {recovery}($zero)",
+    "    .set place, 16",
+    "    .irp n, 16,17,18,19,20,21,22,23,28,30,31",
+    "    lw    $\\n, place($sp)",
+    "    .set place, place + 4",
+    "    .endr",
+    "    addiu $sp, $sp, 64",
+    "    jr    $ra",
+    "     nop",
+    ".size exos_trust, . - exos_trust",
     "",
     // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; the rest is the program's.
     // Interrupts are on, but the kernel does not come here a second time before the slice is given back.
@@ -547,14 +902,24 @@ global_asm!(
     "    subu  $t1, $a0, $t0",
     "    sltiu $t0, $t1, exos_entries_end - exos_transfer",
     "    bne   $t0, $zero, exos_end_of_slice_in_transfer",
+    "     lw   $t0, {entry}($zero)",
+    "    lw    $t1, {entry} + 4($zero)",
+    "    subu  $t0, $a0, $t0",
+    "    sltu  $t0, $t0, $t1",
+    "    lw    $t1, {entry_interrupted}($zero)",
+    "    beq   $t0, $zero, exos_save",
     "     lw   $t0, {current}($zero)",
+    "    jr    $t1",                   // in an entry of the program's own
+    "     nop",
     // a0 = where to go on; t0 = the current activity, loaded just now.
     "exos_save:",
     "    mfhi  $t1",
     "    .irp n, 1,2,3,5,6,7,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,28,29,30,31",
     "    sw    $\\n, {registers} + 4*\\n($t0)",
     "    .endr",
+    "    addiu $a0, $a0, 1",           // all registers
     "    sw    $a0, {pc}($t0)",
+    "    sw    $a0, {across}($zero)",  // a call that is being served is from now on served across slices
     "    mflo  $t2",
     "    lw    $t3, {slice_a0}($zero)",
     "    lw    $t4, {scratch}($zero)",
@@ -580,8 +945,11 @@ global_asm!(
     "    lw    $t2, {page_capability} + 4($zero)",
     "    lw    $t3, {used}($zero)",
     "    lw    $t4, {limit}($zero)",
+    "    lw    $t5, {out}($zero)",     // 0 unless the activity is main
     "    sw    $t1, {capability}($t0)",
     "    sw    $t2, {capability} + 4($t0)",
+    "    sw    $t5, {held}($t0)",
+    "    sw    $zero, {out}($zero)",
     "    addiu $t3, $t3, 1",
     "    beq   $t3, $t4, 1f",
     "     sw   $t3, {used}($zero)",
@@ -601,7 +969,18 @@ global_asm!(
     "exos_end_of_slice_in_transfer:",
     "    sltiu $t0, $t1, exos_transfer_end - exos_transfer",
     "    bne   $t0, $zero, 1f",
-    "     sltiu $t0, $t1, exos_busy_end - exos_transfer",
+    "     sltiu $t0, $t1, exos_lrpc_end - exos_transfer",
+    "    bne   $t0, $zero, 6f",
+    "     sltiu $t0, $t1, exos_swap_end - exos_transfer",
+    "    bne   $t0, $zero, 8f",
+    "     sltiu $t0, $t1, exos_entries - exos_transfer",
+    "    bne   $t0, $zero, exos_save",
+    "     lw   $t0, {current}($zero)",
+    "    addiu $t0, $t1, exos_transfer - exos_lrpc_answered",
+    "    sltiu $t0, $t0, exos_lrpc_answered_end - exos_lrpc_answered",
+    "    bne   $t0, $zero, exos_save", // main goes on already
+    "     lw   $t0, {current}($zero)",
+    "    sltiu $t0, $t1, exos_busy_end - exos_transfer",
     "    bne   $t0, $zero, 5f",
     "     sltiu $t0, $t1, exos_serve - exos_transfer",
     "    bne   $t0, $zero, 2f",
@@ -609,7 +988,7 @@ global_asm!(
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
     "    sltiu $t0, $t1, exos_revocation - exos_transfer",
-    "    beq   $t0, $zero, 6f",
+    "    beq   $t0, $zero, 9f",
     "     sltiu $t0, $t1, exos_noticed - exos_transfer",
     // In the answer: it is not given yet.
     "    addiu $t0, $zero, {SERVER}",
@@ -623,14 +1002,35 @@ global_asm!(
     "    addiu $a0, $a0, %lo(exos_transfer)",
     "    j     exos_save",
     "     sw   $zero, {awaits}($t0)",
+    // Before the store of a swap.
+    "8:  lw    $t0, {current}($zero)",
+    "    lui   $a0, %hi(exos_swap)",
+    "    j     exos_save",
+    "     addiu $a0, $a0, %lo(exos_swap)",
+    // In an LRPC that is not made yet: main.
+    "6:  lui   $a0, %hi(exos_lrpc)",
+    "    addiu $a0, $a0, %lo(exos_lrpc)",
+    "    move  $t0, $zero",
+    "    j     exos_save",
+    "     sw   $zero, {out}($zero)",
     // In an entry: what is to become of the message? If it was about to be refused it was a call.
-    "5:  addiu $t9, $zero, {CALL}",
-    "2:  bne   $t9, $zero, 3f",
+    "5:  j     2f",
+    "     addiu $t9, $zero, {CALL}",
+    "exos_end_of_slice_in_entry:",
+    "2:  lw    $t0, {out}($zero)",
+    "    addiu $t1, $v1, 1",
+    "    beq   $t0, $t1, 7f",
     "     lw   $a0, {slice_a0}($zero)",
+    "    bne   $t9, $zero, 3f",
+    "     nop",
     "    bne   $v0, $zero, exos_resume", // asynchronous: ignored
+    "     nop",
+    // It is refused at once, behind the end of the slice, if main is out, for then nobody else will. That costs a tick
+    // of this environment's time at most; and who would have it pay that often must meet these few instructions.
+    "    bne   $t0, $zero, exos_busy",
     "     lw   $t0, {current}($zero)",
     "    lw    $t3, {function}($zero)",
-    "    bne   $t0, $zero, 4f",
+    "    bne   $t0, $zero, exos_note_refused",
     "     addiu $t0, $zero, {SERVER}",
     "    lw    $sp, {stack}($zero)",
     "    lui   $a0, %hi(exos_serve_late)",
@@ -638,7 +1038,8 @@ global_asm!(
     "    j     exos_save",
     "     sw   $t0, {current}($zero)",
     // The server activity has work already: v1 is to be refused.
-    "4:  lw    $t1, {refused}($zero)",
+    "exos_note_refused:",
+    "    lw    $t1, {refused}($zero)",
     "    andi  $t0, $v1, {INDEX_MASK}",
     "    beq   $t1, $zero, exos_resume",
     "     srl  $t0, $t0, {INDEX_SHIFT} - 2",
@@ -646,14 +1047,16 @@ global_asm!(
     "    sw    $v1, 0($t0)",
     "    j     exos_resume",
     "     sw   $v1, {owed}($zero)",
-    "3:  take_answer exos_resume",
+    "7:  take_lrpc exos_resume",
+    "3:  sw    $t9, {across}($zero)",
+    "    take_answer exos_resume",
     // In what begins with a notice: no register is defined.
-    "6:  bne   $t0, $zero, 7f",
+    "9:  bne   $t0, $zero, 10f",
     "     sltiu $t0, $t1, exos_noticed_done - exos_transfer",
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
     "    sltiu $t1, $t1, exos_notice_later - exos_transfer",
-    "    beq   $t1, $zero, 8f",
+    "    beq   $t1, $zero, 11f",
     "     addiu $t0, $zero, {SERVER}",
     // It is done, and says so again.
     "    sw    $t0, {current}($zero)",
@@ -661,17 +1064,19 @@ global_asm!(
     "    j     exos_save",
     "     addiu $a0, $a0, %lo(exos_noticed_done)",
     // The server activity is yet to begin with it.
-    "7:  lw    $sp, {notice_stack}($zero)",
+    "10: lw    $sp, {notice_stack}($zero)",
     "    lw    $t1, {current}($zero)",
+    "    lw    $t0, {out}($zero)",
     "    beq   $sp, $zero, exos_resume",
+    "     or   $t1, $t1, $t0",
+    "    bne   $t1, $zero, 11f",
     "     addiu $t0, $zero, {SERVER}",
-    "    bne   $t1, $zero, 8f",
-    "     lui  $a0, %hi(exos_noticed)",
+    "    lui   $a0, %hi(exos_noticed)",
     "    addiu $a0, $a0, %lo(exos_noticed)",
     "    j     exos_save",
     "     sw   $t0, {current}($zero)",
-    // Or has work already.
-    "8:  sw    $t0, {noticed}($zero)",
+    // Or has work already, or must not have.
+    "11: sw    $t0, {noticed}($zero)",
     "    j     exos_resume",
     "     sw   $t0, {owed}($zero)",
     ".size exos_end_of_slice, . - exos_end_of_slice",
@@ -787,7 +1192,22 @@ global_asm!(
     caller = const own!(caller),
     refused = const own!(refused),
     owed = const own!(owed),
-    answer_by = const own!(answer_by),
+    across = const own!(across),
+    out = const own!(out),
+    link = const own!(link),
+    recovery = const own!(recovery),
+    entry = const own!(entry),
+    entry_interrupted = const own!(entry_interrupted),
+    late = const own!(late),
+    SCRATCH_SLOT = const SCRATCH_SLOT,
+    held = const of_activity!(held),
+    main_pc = const of_activity!(pc),
+    main_kind = const of_activity!(kind),
+    main_answer = const of_activity!(answer),
+    RESUMED = const RESUMED,
+    REFUSED = const REFUSED,
+    DEAD = const DEAD,
+    BUSY_ERROR = const aegis_abi::Error::Busy as i32,
     used = const own!(used),
     limit = const own!(limit),
     scratch = const own!(scratch),
@@ -814,10 +1234,12 @@ global_asm!(
     birth = const crate::environment::BIRTH,
     unhandled = sym fault::unhandled,
     limit_reached = sym fault::limit_reached,
+    yield_to_serving = sym crate::call::yield_to_serving,
     refuse = sym crate::transfer::refuse,
     told = sym crate::revocation::told,
     notice_stack = const own!(notice_stack),
     noticed = const own!(noticed),
+    reclaim = sym crate::transfer::reclaim,
     begin = sym begin,
     begin_child = sym crate::environment::begin,
 );

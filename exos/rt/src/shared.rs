@@ -33,6 +33,13 @@ impl<T: Copy> Shared<T> {
 }
 
 impl Shared<u32> {
+    /// Makes the value `new` if it is `expected`, in one step; what it was. The page must be mapped for stores, and not
+    /// by a handler that gives up the processor.
+    pub fn swap(&self, expected: u32, new: u32) -> u32 {
+        // SAFETY: it is a word.
+        unsafe { crate::sequences::exos_swap(self.0.get(), expected, new) }
+    }
+
     /// Adds to the value. Not in one piece: one flow of control does this, whoever else reads.
     pub fn add(&self, value: u32) {
         self.set(self.get().wrapping_add(value));

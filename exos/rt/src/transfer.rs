@@ -4,7 +4,7 @@
 //! server serves one call at a time, and refuses others meanwhile. Who waits for an answer lends its slice to the
 //! server, and, should it get another slice of its own before the answer, that as well.
 
-use crate::sequences::{ANSWERED, Activity, BUSY, CALL, OWN, SERVER, current, exos_transfer, keep_ready};
+use crate::sequences::{ANSWERED, Activity, BUSY, CALL, OWN, SERVER, current, exos_transfer, give_up, keep_ready};
 use crate::shared::Shared;
 use crate::{call, public, revocation};
 use aegis_abi::{EnvId, Error, call as number};
@@ -90,7 +90,8 @@ pub fn call_within(callee: EnvId, [a0, a1, a2, a3]: [u32; 4], slices: u32) -> Re
         if me.awaits() == 0 {
             break me.answer();
         }
-        // Entered not by the answer but by a slice: the callee needs it more.
+        // Entered not by the answer but by a slice: the callee needs it more. (A yield notes what this means for a call
+        // that is being served.)
         let lent = if slice < slices { call::yield_to(callee) } else { Err(Error::Busy) };
         if let Err(error) = lent
             && me.awaits() != 0
@@ -111,7 +112,7 @@ pub fn call_within(callee: EnvId, [a0, a1, a2, a3]: [u32; 4], slices: u32) -> Re
 /// # Errors
 /// [`Error::NoSuchEnvironment`] if it does not live, or takes no such messages.
 pub fn send(to: EnvId, [a0, a1, a2, a3]: [u32; 4]) -> Result<(), Error> {
-    keep_ready();
+    give_up();
     // SAFETY: the arguments are a message; nothing is awaited.
     call::check(unsafe { exos_transfer(a0, a1, a2, a3, to.0, number::TRANSFER_ASYNC, 0, CALL) }).map(drop)
 }
@@ -122,9 +123,7 @@ pub(crate) extern "C" fn refuse() {
     // SAFETY: the words are the runtime's. What is noted from here on is for the next time.
     let table = unsafe {
         (&raw mut (*OWN).owed).write_volatile(0);
-        if (&raw const (*OWN).noticed).read_volatile() != 0 {
-            revocation::told();
-        }
+        revocation::told_late();
         ((&raw const (*OWN).refused).read_volatile() as *const [Shared<u32>; EnvId::COUNT]).as_ref()
     };
     // A program that serves no calls has none.
@@ -132,14 +131,14 @@ pub(crate) extern "C" fn refuse() {
     for entry in table.iter().filter(|entry| entry.get() != 0) {
         let to = entry.get();
         entry.set(0);
-        keep_ready();
+        give_up();
         // SAFETY: nothing is awaited. If it has died meanwhile, it need not know.
         unsafe { exos_transfer(0, 0, 0, 0, to, number::TRANSFER_ASYNC, 0, BUSY) };
     }
 }
 
 /// Takes all slices of this environment back that are lent.
-pub fn reclaim() {
+pub extern "C" fn reclaim() {
     let id = call::self_id();
     for position in public::slices_of(id).filter(|&position| public::slice(position).runner != id.0) {
         // It may have been given away meanwhile.

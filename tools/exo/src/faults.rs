@@ -116,6 +116,38 @@ const CASES: &[Case] = &[
         instructions: 150..1000,
         faults: &[Fault::Interrupt, Fault::Tick],
     },
+    // LRPC, by a caller that saves its registers.
+    Case {
+        name: "lrpc",
+        program: "inject_lrpc,rounds=2",
+        line: "inject_lrpc: 2 calls, 0 wrong answers, registers changed in 0; the other was answered and refused",
+        instructions: 200..3000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
+    },
+    // The same, by one that trusts the server with them.
+    Case {
+        name: "lrpc_trusted",
+        program: "inject_lrpc,rounds=2,trusted",
+        line: "inject_lrpc: 2 calls, 0 wrong answers, registers changed in 0; the other was answered and refused",
+        instructions: 150..3000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
+    },
+    // Pipes, there and back.
+    Case {
+        name: "pipe",
+        program: "inject_pipe,rounds=2",
+        line: "inject_pipe: 2 words there and back, 0 wrong, registers changed in 0",
+        instructions: 500..8000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // The same with locks, and so the long way.
+    Case {
+        name: "pipe_locked",
+        program: "inject_pipe,rounds=1,locked",
+        line: "inject_pipe: 1 words there and back, 0 wrong, registers changed in 0",
+        instructions: 500..8000,
+        faults: &[Fault::Tick],
+    },
     // Yields to a named environment.
     Case {
         name: "yield_to",
