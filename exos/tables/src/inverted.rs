@@ -46,13 +46,17 @@ impl Inverted {
 impl PageTable for Inverted {
     const ROOT: usize = 4;
 
-    fn clear(memory: &mut impl Memory, root: u32) -> bool {
+    fn begin(memory: &mut impl Memory, root: u32) -> bool {
         let Some(heads) = memory.page() else { return false };
         memory.write(root + HEADS, heads);
         for word in [FREE, FRESH, FRESH_END] {
             memory.write(root + word, 0);
         }
         true
+    }
+
+    fn words(_: &impl Memory, _: u32) -> impl Iterator<Item = u32> {
+        0..Self::ROOT as u32
     }
 
     fn find(memory: &impl Memory, root: u32, page: u32) -> Option<u32> {

@@ -43,8 +43,29 @@ pub trait PageTable {
     /// Words of the root.
     const ROOT: usize;
 
-    /// Makes an empty table of what is at the root; false if there is no memory for it.
-    fn clear(memory: &mut impl Memory, root: u32) -> bool;
+    /// Makes an empty table of a root whose words all are [`Memory::empty`]; false if there is no memory for it.
+    fn begin(memory: &mut impl Memory, root: u32) -> bool;
+
+    /// The numbers of the root's words that may be other than that.
+    fn words(memory: &impl Memory, root: u32) -> impl Iterator<Item = u32>;
+
+    /// Makes an empty table of whatever is at the root; false if there is no memory for it.
+    fn clear(memory: &mut impl Memory, root: u32) -> bool {
+        let empty = memory.empty();
+        let mut place = root;
+        let whole = root + 4 * (Self::ROOT as u32 / 8 * 8);
+        while place != whole {
+            for word in 0..8 {
+                memory.write(place + 4 * word, empty);
+            }
+            place += 32;
+        }
+        while place != root + 4 * Self::ROOT as u32 {
+            memory.write(place, empty);
+            place += 4;
+        }
+        Self::begin(memory, root)
+    }
 
     /// Where the entry of a page is, if it is mapped.
     fn find(memory: &impl Memory, root: u32, page: u32) -> Option<u32>;

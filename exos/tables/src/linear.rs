@@ -36,11 +36,15 @@ impl Linear {
 impl PageTable for Linear {
     const ROOT: usize = 3;
 
-    fn clear(memory: &mut impl Memory, root: u32) -> bool {
+    fn begin(memory: &mut impl Memory, root: u32) -> bool {
         for word in [COUNT, BASE, ROOM] {
             memory.write(root + word, 0);
         }
         true
+    }
+
+    fn words(_: &impl Memory, _: u32) -> impl Iterator<Item = u32> {
+        0..Self::ROOT as u32
     }
 
     fn find(memory: &impl Memory, root: u32, page: u32) -> Option<u32> {

@@ -50,15 +50,14 @@ impl TwoLevel {
 impl PageTable for TwoLevel {
     const ROOT: usize = (LEAVES + TABLE_PAGES) as usize;
 
-    fn clear(memory: &mut impl Memory, root: u32) -> bool {
-        let empty = memory.empty();
-        for place in (0..DIRECTORY).step_by(8) {
-            for place in place..place + 8 {
-                memory.write(root + 4 * place, empty);
-            }
-        }
+    fn begin(memory: &mut impl Memory, root: u32) -> bool {
         memory.write(root + 4 * USED, 0);
         true
+    }
+
+    fn words(memory: &impl Memory, root: u32) -> impl Iterator<Item = u32> {
+        let leaves = Self::leaves(memory, root);
+        leaves.flat_map(move |(address, leaf)| [leaf.place, (address - root) / 4]).chain([USED])
     }
 
     fn find(memory: &impl Memory, root: u32, page: u32) -> Option<u32> {
