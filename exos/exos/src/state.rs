@@ -27,10 +27,10 @@ pub(crate) struct State {
     pub backed: u32,
     /// What two pages for the library's own use are mapped to.
     pub scratch: [u32; 2],
-    /// Not 0 while main is in the midst of changing what is here.
+    /// Which activity is in the midst of changing what is here: 0 for none, else one more than `current`.
     pub busy: u32,
-    /// Frames that pages have, and how many they may have.
-    pub resident: u32,
+    /// Frames that pages have, counted by main and by the server activity, and how many they may have.
+    pub resident: [u32; 2],
     pub quota: u32,
     /// Whether frames are chosen by colour.
     pub colouring: u32,

@@ -47,8 +47,9 @@
 //!
 //! # Two activities
 //!
-//! The server activity may run in the midst of anything that main does. So it must not call what changes the space,
-//! and an access of its own that needs more than the entry of a page, while main is changing the space, is a fault.
+//! The server activity may run in the midst of anything that main does. So it does not call what maps or unmaps. Its own
+//! misses are answered; if main is changing the space just then, only those that need no more than a new frame of zeros,
+//! and others are faults. What it needs more than that is locked before.
 
 use crate::backing;
 use crate::exception::{Context, handler};
@@ -308,7 +309,13 @@ pub fn set_colouring(on: bool) {
 /// How many frames the pages of this space have.
 #[must_use]
 pub fn resident() -> u32 {
-    get!(resident)
+    get!(resident[0]).wrapping_add(get!(resident[1]))
+}
+
+/// Counts frames that pages have got (1) or lost (-1). Each activity has a number of its own to count with.
+fn count(change: i32) {
+    let activity = usize::from(sequences::current() != 0);
+    set!(resident[activity], get!(resident[activity]).wrapping_add_signed(change));
 }
 
 /// What is asked when an access is not allowed and has no handler.
@@ -397,6 +404,7 @@ impl<T: Form> Space<T> {
     /// # Errors
     /// [`Error::Full`] if there is no memory for the table.
     unsafe fn enter(address: u32, entry: u32) -> Result<(), Error> {
+        let _busy = Busy::begin();
         let page = page_of(address);
         // SAFETY: the caller's.
         unsafe { Self::unmap(address, 1) };
@@ -437,7 +445,7 @@ impl<T: Form> Space<T> {
     pub unsafe fn own(address: u32, frame: u32, rights: u32) -> Result<(), Error> {
         // SAFETY: the caller's.
         unsafe { Self::enter(address, frame << PAGE_SHIFT | OWN | USED | STORED | rights & RIGHTS)? };
-        set!(resident, get!(resident) + 1);
+        count(1);
         Ok(())
     }
 
@@ -507,6 +515,7 @@ impl<T: Form> Space<T> {
     /// # Safety
     /// Nothing that is there is used any more.
     pub unsafe fn unmap(address: u32, pages: u32) {
+        let _busy = Busy::begin();
         let mut next = range(address, pages);
         while let Some(page) = T::next(&Machine, ROOT, next.start).filter(|page| next.contains(page)) {
             next.start = page + 1;
@@ -521,7 +530,7 @@ impl<T: Form> Space<T> {
             }
             call::tlb_delete(page << PAGE_SHIFT);
             if entry & OWN != 0 && !(entry & SHARED != 0 && Self::is_mapped(entry & entry_lo::FRAME)) {
-                set!(resident, get!(resident) - 1);
+                count(-1);
                 Self::release(entry);
             }
         }
@@ -660,6 +669,7 @@ impl<T: Form> Space<T> {
     fn present(address: u32) -> Result<u32, Error> {
         let place = T::find(&Machine, ROOT, page_of(address)).ok_or(Error::BadArgument)?;
         if Machine.read(place) & ABSENT != 0 {
+            let _busy = Busy::begin();
             Self::bring_in(address, place)?;
         }
         Ok(place)
@@ -684,13 +694,13 @@ impl<T: Form> Space<T> {
             return false;
         }
         if entry & (ABSENT | COPY) != 0 {
-            let slow = |address| {
-                if entry & ABSENT != 0 {
-                    Self::bring_in(address, place)?;
-                }
-                if store && entry & COPY != 0 { Self::break_copy(address, place) } else { Ok(()) }
+            let fresh = if is_busy() {
+                // The other activity is in the midst of something.
+                if entry & !RIGHTS == ABSENT { Self::bring_zeros(place) } else { Err(Error::Busy) }
+            } else {
+                Self::refresh(address, place, store)
             };
-            if !exclusive(|| slow(address)) {
+            if fresh.is_err() {
                 return false;
             }
         }
@@ -706,10 +716,28 @@ impl<T: Form> Space<T> {
         done >= 0
     }
 
+    /// Gives a page a frame, and one of its own if it is to be stored to.
+    fn refresh(address: u32, place: u32, store: bool) -> Result<(), Error> {
+        let _busy = Busy::begin();
+        let entry = Machine.read(place);
+        if entry & ABSENT != 0 {
+            Self::bring_in(address, place)?;
+        }
+        if store && entry & COPY != 0 { Self::break_copy(address, place) } else { Ok(()) }
+    }
+
+    /// Gives a page of zeros a frame of the kernel's.
+    fn bring_zeros(place: u32) -> Result<(), Error> {
+        let frame = memory::allocate()?;
+        Machine.write(place, Machine.read(place) & RIGHTS | frame << PAGE_SHIFT | OWN);
+        count(1);
+        Ok(())
+    }
+
     /// A frame for the page of `address`; and whether it is full of zeros.
     fn frame(address: u32) -> Result<(u32, bool), Error> {
         let colour = (get!(colouring) != 0).then(|| (address >> PAGE_SHIFT) % public::colours());
-        while get!(resident) >= get!(quota) {
+        while resident() >= get!(quota) {
             Self::page_out_one()?;
         }
         if get!(pooled) == 0 && get!(records) != 0 {
@@ -755,7 +783,7 @@ impl<T: Form> Space<T> {
         }
         let stored = if kept == 0 { 0 } else { STORED };
         Machine.write(place, settled(frame << PAGE_SHIFT | entry & !(ABSENT | entry_lo::FRAME) | OWN | stored));
-        set!(resident, get!(resident) + 1);
+        count(1);
         Ok(())
     }
 
@@ -777,7 +805,7 @@ impl<T: Form> Space<T> {
         if entry & OWN != 0 {
             Self::release(entry);
         } else {
-            set!(resident, get!(resident) + 1);
+            count(1);
             if let Some(number) = find(OF_PAGE | address >> PAGE_SHIFT) {
                 remove(number);
             }
@@ -802,6 +830,7 @@ impl<T: Form> Space<T> {
     /// Gives up to `frames` frames back to the kernel: those that are kept for later, then those of pages that have not
     /// been used lately. How many it were.
     pub fn give_up(frames: u32) -> u32 {
+        let _busy = Busy::begin();
         recover();
         let mut given = 0;
         while given < frames {
@@ -854,7 +883,7 @@ impl<T: Form> Space<T> {
                     call::tlb_delete(address);
                     let bits = entry & (RIGHTS | entry_lo::UNCACHED);
                     Machine.write(place, kept << PAGE_SHIFT | ABSENT | bits);
-                    set!(resident, get!(resident) - 1);
+                    count(-1);
                     recycle(entry >> PAGE_SHIFT);
                     return Ok(());
                 }
@@ -945,7 +974,7 @@ impl<T: Form> Space<T> {
         set!(quota, u32::MAX);
         set!(backed, 1 + birth.tables);
         set!(tables, birth.tables);
-        set!(resident, birth.resident);
+        set!(resident[0], birth.resident);
         set!(records, birth.records);
         sequences::set_fault_stacks([STACK_TOP, 0]);
     }
@@ -1233,15 +1262,25 @@ fn own_use(address: u32) -> Option<u32> {
     Some(get!(scratch[which]))
 }
 
-/// Does what changes the space; false if it fails, or main is in the midst of such and this is the server activity.
-fn exclusive(work: impl FnOnce() -> Result<(), Error>) -> bool {
-    let me = 1 + sequences::current();
-    let was = get!(busy);
-    if was != 0 && was != me {
-        return false;
+/// While it lives an activity changes the space, and the other leaves alone what both use.
+struct Busy(u32);
+
+impl Busy {
+    fn begin() -> Self {
+        let was = get!(busy);
+        set!(busy, 1 + sequences::current());
+        Self(was)
     }
-    set!(busy, me);
-    let done = work().is_ok();
-    set!(busy, was);
-    done
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        set!(busy, self.0);
+    }
+}
+
+/// Whether the other activity is changing the space.
+fn is_busy() -> bool {
+    let busy = get!(busy);
+    busy != 0 && busy != 1 + sequences::current()
 }
