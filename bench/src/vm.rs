@@ -90,7 +90,9 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
 
     /// The same, and shows when it is called.
     extern "C" fn trapped_marked(context: &mut Context) {
-        mark_end!(BASE + TRAP);
+        if LEFT.get() != 0 {
+            mark_end!(BASE + TRAP);
+        }
         Self::trapped(context);
         if LEFT.get() != 0 {
             mark_begin!(BASE + TRAP);
@@ -145,14 +147,14 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
             ($id:expr, $function:ident, $before:expr) => {
                 for _ in 0..LOOPS {
                     $before;
-                    for page in pages {
+                    for &page in &pages {
                         mark_begin!(BASE + $id);
                         core::hint::black_box(Self::$function(page));
                         mark_end!(BASE + $id);
                     }
                     $before;
                     mark_begin!(BASE + $id + LOOP);
-                    for page in pages {
+                    for &page in &pages {
                         core::hint::black_box(Self::$function(page));
                     }
                     mark_end!(BASE + $id + LOOP);
@@ -207,13 +209,13 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
             protected();
             Self::unprotect(pages[99]);
             BEFORE.set(pages[99]);
-            for page in pages {
+            for &page in &pages {
                 mark_begin!(BASE + APPEL1);
                 store(page);
                 mark_end!(BASE + APPEL1);
             }
             mark_begin!(BASE + APPEL1 + LOOP);
-            for page in pages {
+            for &page in &pages {
                 store(page);
             }
             mark_end!(BASE + APPEL1 + LOOP);
@@ -222,14 +224,14 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
         unsafe { handle(Code::Modified, Some(Self::appel2)) }.expect("there is an exception stack");
         for _ in 0..LOOPS {
             protected();
-            for page in pages {
+            for &page in &pages {
                 mark_begin!(BASE + APPEL2);
                 store(page);
                 mark_end!(BASE + APPEL2);
             }
             mark_begin!(BASE + APPEL2 + LOOP);
             Space::<T>::take(NORMAL_START, PAGES, WRITE);
-            for page in pages {
+            for &page in &pages {
                 store(page);
             }
             mark_end!(BASE + APPEL2 + LOOP);

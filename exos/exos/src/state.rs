@@ -1,6 +1,7 @@
 //! What ExOS keeps of an environment where its handlers find it: in the save page, behind what is the runtime's. So
 //! environments that share their memory have it apart.
 
+use crate::exception::Context;
 use crate::page_table::{PageTable, TwoLevel};
 use core::mem::offset_of;
 use exos_rt::abi::exception::SavePage;
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub pool: [u32; POOL],
     /// See `signal`.
     pub signals: [u32; 16],
+    /// What is saved for a handler of stores to protected pages, if it interrupts main.
+    pub protected: Context,
 }
 
 /// Where they are.
