@@ -239,22 +239,20 @@ global_asm!(
     "     sw   $zero, {stack}($a0)",
     ".size exos_call_handler, . - exos_call_handler",
     "",
-    // --- The shorter way, for a store to a page that the program protects: a0 = the current activity, loaded just now,
-    // a1 = BadVAddr, a2 = the code, v0 = the handler. For main, and if the exception stack is free: the context is in the
+    // --- The shorter way, for a store to a page that the program protects: a0 = the current activity, a1 = BadVAddr,
+    // a2 = main's stack for exceptions, loaded just now, v0 = the handler. For main, and if the exception stack is free: the context is in the
     // save page, so no register is needed to reach it. The stores, which memory takes one in two cycles, stand between
     // others where they can. -----------------------------------------------------------------------------------------
     ".globl exos_protected",
     ".type exos_protected, @function",
     "exos_protected:",
-    "    nop",                         // delay of the load
-    "    bne   $a0, $zero, exos_call_handler",
-    "     lw   $a0, {main_stack}($zero)",
-    "    nop",
-    "    beq   $a0, $zero, exos_call_handler",
+    "    bne   $a0, $zero, 5f",
+    "     addiu $a0, $zero, {kept}",
+    "    beq   $a2, $zero, 5f",
     "     nop",
     "    sw    $zero, {main_stack}($zero)", // in use
     "    sw    $sp, {kept} + {sp}($zero)",
-    "    addiu $sp, $a0, -16",         // a function's caller keeps room for four register arguments
+    "    addiu $sp, $a2, -16",         // a function's caller keeps room for four register arguments
     "    sw    $t0, {kept} + {t}($zero)",
     "    lw    $t0, {saved_a0} + 4($zero)",
     "    sw    $t1, {kept} + {t} + 4($zero)",
@@ -270,13 +268,11 @@ global_asm!(
     "    sw    $t1, {kept} + {resume_a1}($zero)",
     "    mflo  $t1",
     "    sw    $t2, {kept} + {resume_a2}($zero)",
-    "    addiu $a0, $zero, {kept}",
     "    sw    $t3, {kept} + {resume_pc}($zero)",
     "    sw    $t4, {kept} + {v}($zero)",
     "    sw    $v1, {kept} + {v} + 4($zero)",
     "    sw    $at, {kept} + {at}($zero)",
     "    sw    $a1, {kept} + {address}($zero)",
-    "    sw    $a2, {kept} + {code}($zero)",
     "    sw    $a3, {kept} + {a3}($zero)",
     "    .irp n, 5,6,7,8,9",
     "    sw    $t\\n, {kept} + {t} + 4*\\n($zero)",
@@ -301,6 +297,8 @@ global_asm!(
     "    addiu $sp, $zero, {kept}",
     "    j     exos_return",           // the one that loads from the stack
     "     sw   $a0, {main_stack}($zero)",
+    "5:  j     exos_call_handler",
+    "     addiu $a2, $zero, 1",        // the code
     ".size exos_protected, . - exos_protected",
     pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
     kept = const sequences::FREE + offset_of!(State, protected) as u32,

@@ -26,7 +26,7 @@ use exos_rt::abi::Error;
 use exos_rt::abi::call::{TLB_DELETE, TLB_WRITE};
 use exos_rt::abi::exception::{Code, SavePage};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
-use exos_rt::sequences::{self, CURRENT, HANDLER_SCRATCH};
+use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
 use exos_rt::{call, memory};
 pub use exos_tables::{Inverted, Linear, Memory, PageTable, TABLE_PAGES, TwoLevel};
 
@@ -116,6 +116,7 @@ impl Memory for Machine {
 pub(crate) fn prepare() -> Result<(), Error> {
     if get!(backed) == 0 {
         back(2)?;
+        set!(protected.code, Code::Modified as u32);
         sequences::set_fault_stacks([STACK_TOP, 0]);
     }
     Ok(())
@@ -316,11 +317,11 @@ macro_rules! form {
             // A page that the program may not store to: if it has a handler that is called at once.
             form!(@handler $form, modified, 1, 10, [$($line),*], [
                 "andi  $a0, $a2, WRITE",
-                "lw    $v0, handlers + 4($zero)",
                 "bne   $a0, $zero, 2f",
-                " addiu $a2, $zero, {code}",
+                " lw   $v0, handlers + 4($zero)",
+                "lw    $a0, CURRENT($zero)",
                 "bne   $v0, $zero, exos_protected",
-                " lw   $a0, CURRENT($zero)",
+                " lw   $a2, main_stack($zero)",
                 "2:",
             ], $($operands)*);
         }
@@ -336,6 +337,7 @@ macro_rules! form {
                 ".set handlers, {handlers}",
                 ".set WRITE, {WRITE}",
                 ".set CURRENT, {CURRENT}",
+                ".set main_stack, {main_stack}",
                 "sw    $a0, {pc} + 4*{code}($zero)",
                 $($line,)*
                 concat!("sll   $a0, $a2, 31 - ", stringify!($bit)),
@@ -358,6 +360,7 @@ macro_rules! form {
                 handlers = const HANDLERS,
                 WRITE = const WRITE,
                 CURRENT = const CURRENT,
+                main_stack = const FAULT_STACK_WORD,
                 $($operands)*
             )
         }

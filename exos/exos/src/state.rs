@@ -68,10 +68,10 @@ macro_rules! get {
 
 /// Sets a word.
 macro_rules! set {
-    ($field:ident $([$index:expr])?, $value:expr) => {{
+    ($field:ident $(.$part:ident)? $([$index:expr])?, $value:expr) => {{
         let value = $value;
         // SAFETY: as for `get`; and nobody but this library uses it.
-        unsafe { (&raw mut (*$crate::state::STATE).$field $([$index])?).write_volatile(value) }
+        unsafe { (&raw mut (*$crate::state::STATE).$field $(.$part)? $([$index])?).write_volatile(value) }
     }};
 }
 

@@ -972,6 +972,7 @@ impl<T: Form> Space<T> {
             Machine.write(ROOT + 4 * place, word);
         }
         set!(quota, u32::MAX);
+        set!(protected.code, Code::Modified as u32);
         set!(backed, 1 + birth.tables);
         set!(tables, birth.tables);
         set!(resident[0], birth.resident);
