@@ -199,13 +199,33 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
             (PROT1, "prot1", 100, "a random page is protected: looked up, changed, and told the TLBs"),
             (UNPROT1, "unprot1", 100, "likewise unprotected"),
             (PROT100, "prot100", 1, "100 pages in a row are protected: one call of the library's, one of the kernel's"),
-            (UNPROT100, "unprot100", 1, "likewise unprotected, in the table: the TLBs learn of it when a page is stored to"),
+            (
+                UNPROT100,
+                "unprot100",
+                1,
+                "likewise unprotected, in the table: the TLBs learn of it when a page is stored to",
+            ),
             (PROT100_EACH, "prot100_each", 1, "100 pages in a row are protected, page by page"),
             (UNPROT100_EACH, "unprot100_each", 1, "likewise unprotected, in the TLBs, too"),
-            (TRAP, "trap", 1000, "a store to a protected page, to a handler in Rust that returns; from one to the next"),
+            (
+                TRAP,
+                "trap",
+                1000,
+                "a store to a protected page, to a handler in Rust that returns; from one to the next",
+            ),
             (TRAP_ASSEMBLY, "trap_assembly", 1000, "likewise, to a handler in assembly, for which nothing is saved"),
-            (APPEL1, "appel1", 100, "a store to a random protected page; the handler protects another and unprotects this"),
-            (APPEL2, "appel2", 100, "100 pages are protected in one call; a store to each, in random order, whose handler unprotects it"),
+            (
+                APPEL1,
+                "appel1",
+                100,
+                "a store to a random protected page; the handler protects another and unprotects this",
+            ),
+            (
+                APPEL2,
+                "appel2",
+                100,
+                "100 pages are protected in one call; a store to each, in random order, whose handler unprotects it",
+            ),
         ];
         for (id, op, rounds, how) in operations {
             let id = BASE + id;
@@ -246,7 +266,10 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
         }
         each_page!(DIRTY, dirty, Self::reset());
         each_page!(PROT1, protect, Self::reset());
-        each_page!(UNPROT1, unprotect, { Self::reset(); Space::<T>::take(START, PAGES, WRITE) });
+        each_page!(UNPROT1, unprotect, {
+            Self::reset();
+            Space::<T>::take(START, PAGES, WRITE)
+        });
         macro_rules! all_pages {
             ($id:expr, $before:expr, $work:expr) => {
                 for _ in 0..LOOPS {
@@ -267,10 +290,16 @@ impl<T: Form, const BASE: u32> Measured<T, BASE> {
         };
         all_pages!(PROT100, Self::reset(), Space::<T>::take(START, PAGES, WRITE));
         all_pages!(UNPROT100, protected(), Space::<T>::give(START, PAGES, WRITE));
-        all_pages!(PROT100_EACH, Self::reset(), { let _ = Space::<T>::protect_each(START, PAGES, READ); });
-        all_pages!(UNPROT100_EACH, protected(), { let _ = Space::<T>::protect_each(START, PAGES, BOTH); });
+        all_pages!(PROT100_EACH, Self::reset(), {
+            let _ = Space::<T>::protect_each(START, PAGES, READ);
+        });
+        all_pages!(UNPROT100_EACH, protected(), {
+            let _ = Space::<T>::protect_each(START, PAGES, BOTH);
+        });
         for _ in 0..LOOPS {
-            for (handler, traps, id) in [(Self::trapped_marked as _, 100, BASE + TRAP), (Self::trapped as _, 999, BASE + TRAP + LOOP)] {
+            for (handler, traps, id) in
+                [(Self::trapped_marked as _, 100, BASE + TRAP), (Self::trapped as _, 999, BASE + TRAP + LOOP)]
+            {
                 // SAFETY: as above.
                 unsafe { handle(Code::Modified, Some(handler)) }.expect("there is an exception stack");
                 Self::reset();

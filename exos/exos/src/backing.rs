@@ -10,10 +10,10 @@ use crate::vm::Vm;
 use exos_rt::abi::frame::{self, Capability};
 use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::abi::{EnvId, Error};
+use exos_rt::call;
 use exos_rt::environment::spawn;
 use exos_rt::shared::Shared;
 use exos_rt::transfer::{self, Stack, serve};
-use exos_rt::call;
 
 /// Pages that it can keep.
 pub const PLACES: u32 = 1024;
@@ -53,6 +53,7 @@ extern "C" fn run(_: u32) -> ! {
     if ready.is_err() {
         call::exit(1);
     }
+    // SAFETY: as above.
     unsafe { serve(answer, &STACK) };
     READY.set(1);
     loop {

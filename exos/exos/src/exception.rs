@@ -11,7 +11,7 @@
 //! table goes first, and a handler is called for what it does not allow. One for stores to read-only pages is called by
 //! a shorter way than the others.
 
-use crate::page_table::{START, STACK_TOP};
+use crate::page_table::{STACK_TOP, START};
 use crate::state::{State, get, set};
 use asm_lines::global_asm;
 use core::mem::offset_of;

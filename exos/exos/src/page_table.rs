@@ -197,7 +197,7 @@ pub(crate) unsafe extern "C" fn keep(place: u32, count: u32, mask: u32) {
         "2:",
         "beq   $a1, $zero, 4f",
         " sll  $a1, $a1, 2",
-        "addu  $a1, $a1, $a0",          // a1: where they end
+        "addu  $a1, $a1, $a0", // a1: where they end
         "3:",
         "lw    $t0, 0($a0)",
         "lw    $t1, 4($a0)",

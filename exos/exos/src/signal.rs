@@ -329,7 +329,7 @@ unsafe extern "C" fn exos_catch(function: extern "C" fn(u32), argument: u32, esc
         "lw    $ra, 56($sp)",
         "move  $v0, $zero",
         "jr    $ra",
-        " addiu $sp, $sp, 64",            // the others the function has preserved
+        " addiu $sp, $sp, 64", // the others the function has preserved
     )
 }
 

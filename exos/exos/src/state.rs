@@ -55,8 +55,7 @@ pub(crate) struct State {
 /// Where they are.
 pub(crate) const STATE: *mut State = sequences::FREE as *mut State;
 
-const _: () =
-    assert!(sequences::FREE as usize + size_of::<State>() <= SAVE_PAGE as usize + offset_of!(SavePage, name));
+const _: () = assert!(sequences::FREE as usize + size_of::<State>() <= SAVE_PAGE as usize + offset_of!(SavePage, name));
 
 /// Reads a word. Volatile, because handlers change it.
 macro_rules! get {

@@ -54,8 +54,8 @@
 use crate::backing;
 use crate::exception::{Context, handler};
 use crate::page_table::{
-    ABSENT, COPY, Form, HARDWARE, LOCKED, Machine, OWN, RIGHTS, ROOT, SHARED, START, STACK_TOP, STORED, TABLE,
-    TO_DONE, TO_HARDWARE, TwoLevel, USED, grant, keep, prepare, set_rights, settled,
+    ABSENT, COPY, Form, HARDWARE, LOCKED, Machine, OWN, RIGHTS, ROOT, SHARED, STACK_TOP, START, STORED, TABLE, TO_DONE,
+    TO_HARDWARE, TwoLevel, USED, grant, keep, prepare, set_rights, settled,
 };
 pub use crate::page_table::{READ, WRITE};
 use crate::state::{BORROWERS, POOL, get, set};
@@ -461,12 +461,7 @@ impl<T: Form> Space<T> {
     ///
     /// # Errors
     /// [`Error::Full`] if there is no memory for the table, or there are [`RECORDS`] already.
-    pub unsafe fn shared(
-        address: u32,
-        frame: u32,
-        capability: Option<Capability>,
-        rights: u32,
-    ) -> Result<(), Error> {
+    pub unsafe fn shared(address: u32, frame: u32, capability: Option<Capability>, rights: u32) -> Result<(), Error> {
         // SAFETY: the caller's.
         unsafe { Self::foreign(address, frame << PAGE_SHIFT | rights & RIGHTS, capability) }
     }
@@ -552,8 +547,9 @@ impl<T: Form> Space<T> {
         let borrowers = if entry & COPY != 0 { borrowers() } else { 0 };
         if borrowers == 0 {
             recycle(frame);
-        } else if add(Record { what: LENT | frame, capability: NO_CAPABILITY, borrowers }).is_err() {
-            // No room to note it. It stays this environment's, and is lost until that ends: never another's.
+        } else {
+            // If there is no room to note it, it stays this environment's, unused, until that ends: never another's.
+            let _ = add(Record { what: LENT | frame, capability: NO_CAPABILITY, borrowers });
         }
     }
 
