@@ -22,7 +22,7 @@ use exos_rt::sequences::{CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH, Resume};
 use exos_rt::{call, fault, sequences};
 
 /// What is saved of the program that was interrupted. A handler may change it.
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct Context {
     /// What the way back loads: `$a0` to `$a2`, where the program goes on, its stack.
     pub resume: Resume,
@@ -48,7 +48,8 @@ pub struct Context {
     pub cause: u32,
     /// The stack for exceptions, or 0 if this was it already.
     stack: u32,
-    reserved: u32,
+    /// For who has a copy; and a word that makes the size a multiple of 8, which stacks are.
+    reserved: [u32; 2],
 }
 
 impl Context {
@@ -72,12 +73,12 @@ impl Context {
 
     /// A word for who has a copy of the context.
     pub(crate) fn reserved(&self) -> bool {
-        self.reserved != 0
+        self.reserved[0] != 0
     }
 
     /// Sets it.
     pub(crate) fn set_reserved(&mut self, set: bool) {
-        self.reserved = set.into();
+        self.reserved[0] = set.into();
     }
 
     /// Goes on behind the instruction. Not for one in a delay slot.
