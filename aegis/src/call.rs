@@ -2,7 +2,7 @@
 //!
 //! A result that is not negative is a success. The caller's registers are the gates' concern.
 
-use crate::arch::bindings::{Context, Translation};
+use crate::arch::bindings::{self, Context, Translation};
 use crate::arch::entry::with_kernel;
 use crate::arch::layout::Record;
 use crate::arch::{self, cp0, no_handler_address};
@@ -207,11 +207,9 @@ calls! {
             return Err(Error::BadArgument);
         }
         let mapping = kernel.record(env).mappings.remove(address).ok_or(Error::BadArgument)?;
-        for id in kernel.system.environments.contexts(env).unwrap_or_default() {
-            if id != ContextId::NONE {
-                Context::new(id).delete_range(address, mapping.bytes / PAGE_BYTES);
-            }
-        }
+        let ids = kernel.system.environments.contexts(env).unwrap_or_default();
+        let contexts = ids.into_iter().filter(|&id| id != ContextId::NONE).map(Context::new);
+        bindings::delete_range(contexts, address, mapping.bytes / PAGE_BYTES);
         Ok(0)
     }
 

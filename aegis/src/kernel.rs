@@ -227,7 +227,7 @@ impl Kernel {
     }
 
     /// Nobody owns a slice any more: checks the tables, says how the run went and stops the machine.
-    fn finish(&mut self) -> ! {
+    pub fn finish(&mut self) -> ! {
         if let Err(violation) = self.audit() {
             self.report(format_args!("audit: {violation}"));
             self.failed += 1;

@@ -8,6 +8,7 @@
 //! - [`Error`]: what a call can refuse with
 //! - [`exception`]: exception causes, upcalls, and the save page through which a program sees its own exceptions
 //! - [`mod@env`]: names of environments, and the directory of those that live
+//! - [`filter`]: the language of packet filters
 //! - [`frame`]: physical memory and capabilities
 //! - [`public`]: what every program can see of the kernel's tables
 //! - [`program`]: the header in every program, which tells the kernel where to enter it
@@ -26,6 +27,7 @@ pub mod console;
 pub mod env;
 mod error;
 pub mod exception;
+pub mod filter;
 pub mod frame;
 pub mod mark;
 pub mod program;

@@ -20,14 +20,19 @@ enum Wait {
     Tick(u32),
 }
 
-/// The kernel's private knowledge of what lives at one index.
+/// The kernel's private knowledge of what lives at one index. What a change of slices asks stands first, in one block of
+/// the data cache.
 #[derive(Clone, Debug)]
+#[repr(C, align(16))]
 pub struct State {
     /// The id of who lives, or of who lived last. Its generation is 0 before the first life.
     id: EnvId,
+    wait: Wait,
     alive: bool,
     /// Whether it has been told where it is entered. Until then it can't run.
     set_up: bool,
+    /// Somebody has woken it since its last wait.
+    woken: bool,
     /// Whether it has begun since: before that a slice of it begins elsewhere, and is not yielded to it by the short
     /// way.
     begun: bool,
@@ -38,9 +43,6 @@ pub struct State {
     contexts: [ContextId; CONTEXTS],
     /// Which of them is installed.
     current: u8,
-    wait: Wait,
-    /// Somebody has woken it since its last wait.
-    woken: bool,
     /// The frame of the kernel's record of it; the one behind is its save page.
     home: u32,
     /// The tag of the capability for control over it, so that it need not be made anew each time that one is shown.
@@ -225,9 +227,15 @@ impl<'a> Environments<'a> {
         });
     }
 
-    /// An environment has begun: every later slice of it begins at its start of slice.
+    /// An environment has begun: every later slice of it begins at its start of slice. Without a context id the
+    /// directory does not say so before it has one.
     pub(crate) fn begin(&mut self, env: EnvId) {
-        self.change(env, |state| state.begun = true);
+        if let Some(state) = self.state_mut(env)
+            && !core::mem::replace(&mut state.begun, true)
+            && state.context() != ContextId::NONE
+        {
+            self.publish(env.index());
+        }
     }
 
     /// Makes the environment's `n`-th context, which there is, the current one.
@@ -242,21 +250,22 @@ impl<'a> Environments<'a> {
         if context != ContextId::NONE {
             return Some(context);
         }
-        let context = self.contexts.give()?;
+        let context = self.contexts.give(env.index())?;
         self.change(env, |state| state.contexts[usize::from(state.current)] = context);
         Some(context)
     }
 
     /// Takes all hardware ids back from all environments: nobody can be entered by the short way until it has another.
-    /// A few instructions an environment.
+    /// A few stores an id. Nothing is read: whoever lives at these indices by now, the dead have no id either and a
+    /// poison already.
     pub(crate) fn revoke_contexts(&mut self) {
-        for (index, (state, entry)) in self.states.iter_mut().zip(self.directory.iter_mut()).enumerate() {
-            // The dead have none, and a poison already.
-            if state.alive {
-                state.contexts = [ContextId::NONE; CONTEXTS];
-                let poison = DirectoryEntry::poison(index as u8);
-                (entry.synchronous, entry.asynchronous, entry.runnable) = (poison, poison, poison);
-            }
+        for &index in self.contexts.holders() {
+            self.states[usize::from(index)].contexts = [ContextId::NONE; CONTEXTS];
+        }
+        for &index in self.contexts.holders() {
+            let entry = &mut self.directory[usize::from(index)];
+            let poison = DirectoryEntry::poison(index);
+            (entry.synchronous, entry.asynchronous, entry.runnable) = (poison, poison, poison);
         }
         self.contexts.restart();
     }

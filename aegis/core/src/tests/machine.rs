@@ -205,7 +205,7 @@ impl Hardware for Tlbs {
     }
 
     fn flush_instructions(&mut self, frame: u32) {
-        self.fetched.retain(|other| (other ^ frame) % COLOURS != 0);
+        self.fetched.retain(|other| !(other ^ frame).is_multiple_of(COLOURS));
     }
 
     fn colours(&self) -> u32 {
