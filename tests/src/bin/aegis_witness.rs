@@ -6,9 +6,9 @@
 #![no_main]
 exos_rt::program!(main);
 
-use exos::page_table;
+use exos::vm::{READ, Vm, WRITE};
 use exos_rt::abi::EnvId;
-use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT};
+use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES};
 use exos_rt::environment::spawn;
 use exos_rt::sequences::slices_used;
 use exos_rt::shared::Shared;
@@ -47,13 +47,12 @@ fn main() {
     let mut memory = [0_u32; 512];
     let id = call::self_id();
     let position = public::position();
-    page_table::install();
+    Vm::install().expect("there is memory for it");
     for page in 0..COUNT {
         let frame = memory::allocate().expect("there is a frame");
         // SAFETY: the frame is new, and nothing else is at the address.
         unsafe {
-            page_table::map(PAGES + page * PAGE_BYTES, frame << PAGE_SHIFT | page_table::RIGHTS)
-                .expect("there is room");
+            Vm::own(PAGES + page * PAGE_BYTES, frame, READ | WRITE).expect("there is room");
             word(page).write_volatile(page ^ id.0);
         }
     }

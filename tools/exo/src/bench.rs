@@ -554,7 +554,8 @@ fn as_recorded(machine: Machine, program: &str, counts: &[Count]) -> Result<(), 
 
 /// Programs that are not counted on GXemul. Its clock is the host's, so while it writes its trace a time slice has only some
 /// thousand instructions, fewer than what these measure in one piece.
-const NOT_ON_GXEMUL: [&str; 6] = ["calls", "colour", "table12", "table6", "table7", "table8"];
+const NOT_ON_GXEMUL: [&str; 9] =
+    ["calls", "colour", "table10", "table12", "table13", "table6", "table7", "table8", "table9"];
 
 /// The benchmark programs that all of the machines count.
 fn counted(guest: &Guest, machines: &[Machine]) -> Vec<String> {
