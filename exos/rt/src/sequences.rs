@@ -91,25 +91,42 @@ const SLOTS: usize = 12;
 pub const SCRATCH_SLOT: usize = 13;
 
 /// A flow of control while it does not run.
+#[derive(Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Activity {
+pub struct Activity {
     /// By number. Those of `$zero`, `$k0` and `$k1` are not used.
-    registers: [u32; 32],
+    pub registers: [u32; 32],
     hi: u32,
     lo: u32,
     /// Where it goes on. If the lowest bit is set it does so as from a call that returns 0, with only those registers
     /// that a function preserves. 0 before it has begun.
-    pc: u32,
+    pub pc: u32,
     /// Whose answer it waits for, 0 for nobody's.
     pub awaits: u32,
     /// The last answer: its kind ...
     pub kind: u32,
     /// ... and its words.
     pub answer: [u32; 2],
-    /// Its stack for exceptions that are handled in Rust.
-    fault_stack: u32,
+    /// Its stack for exceptions that are handled in Rust; 0 while something is on it.
+    pub fault_stack: u32,
     capability: [u32; 2],
     slots: [[u32; 4]; SLOTS],
+}
+
+impl Activity {
+    /// One that has not begun.
+    pub const NEW: Self = Self {
+        registers: [0; 32],
+        hi: 0,
+        lo: 0,
+        pc: 0,
+        awaits: 0,
+        kind: 0,
+        answer: [0; 2],
+        fault_stack: 0,
+        capability: [0; 2],
+        slots: [[0; 4]; SLOTS],
+    };
 }
 
 /// What of the save page is the runtime's.
@@ -135,6 +152,8 @@ pub(crate) struct Own {
     used: u32,
     /// How many may be used; 0 for any number.
     limit: u32,
+    /// Where the end of a slice goes on when it has saved main, 0 for nowhere.
+    switcher: u32,
     scratch: [u32; 2],
 }
 
@@ -180,6 +199,24 @@ pub(crate) fn set_limit(limit: u32) {
 pub(crate) fn limit() -> u32 {
     // SAFETY: as above.
     unsafe { (&raw const (*OWN).limit).read_volatile() }
+}
+
+/// Main as it stands in the save page, complete while it does not run.
+#[must_use]
+pub fn main_activity() -> *mut Activity {
+    // SAFETY: the address of a field, nothing is accessed.
+    unsafe { (&raw mut (*OWN).activities).cast() }
+}
+
+/// Sets where the end of a slice goes on when main is saved: there another main may be put in its place, before it goes
+/// on to `exos_resume`. No register is defined there, nor is there a stack, and the kernel does not ask a second time
+/// for the slice.
+///
+/// # Safety
+/// There is code at `switcher` that does so.
+pub unsafe fn set_switcher(switcher: u32) {
+    // SAFETY: as above; and only the end of a slice reads it.
+    unsafe { (&raw mut (*OWN).switcher).write_volatile(switcher) }
 }
 
 /// Which activity runs: 0 or [`SERVER`].
@@ -323,6 +360,7 @@ global_asm!(
     "exos_ignore:",
     "    addiu $v0, $zero, {YIELD_TO}",
     "    syscall",
+    ".globl exos_resume",
     "exos_resume:",
     "    addiu $v0, $zero, {YIELD}",
     "    syscall",                     // does not come back
@@ -331,6 +369,7 @@ global_asm!(
     "    addiu $t0, $zero, {TRANSFER_ASYNC}",
     "    sw    $t0, {answer_by}($zero)",
     // In the same slice, what is current goes on.
+    ".globl exos_restore",
     "exos_restore:",
     "    lw    $k1, {current}($zero)",
     "    nop",
@@ -540,7 +579,8 @@ global_asm!(
     "    addiu $t3, $t3, 1",
     "    beq   $t3, $t4, 1f",
     "     sw   $t3, {used}($zero)",
-    "    beq   $t0, $zero, exos_resume",
+    "    lw    $t1, {switcher}($zero)",
+    "    beq   $t0, $zero, 2f",
     "     addiu $v0, $zero, {SELF}",
     "    syscall",                     // a call is being served: not to be passed over
     "    move  $a0, $v0",
@@ -551,6 +591,11 @@ global_asm!(
     "1:  lui   $sp, %hi(exos_fault_stack_top)",
     "    j     {limit_reached}",
     "     addiu $sp, $sp, %lo(exos_fault_stack_top)",
+    // t1 = who may put another main in the place of this one.
+    "2:  beq   $t1, $zero, exos_resume",
+    "     nop",
+    "    jr    $t1",
+    "     nop",
     "",
     // It ended in a transfer. t1 = how far behind exos_transfer; every other register but a0 and t0 is the program's.
     "exos_end_of_slice_in_transfer:",
@@ -714,6 +759,7 @@ global_asm!(
     answer_by = const own!(answer_by),
     used = const own!(used),
     limit = const own!(limit),
+    switcher = const own!(switcher),
     scratch = const own!(scratch),
     INDEX_MASK = const EnvId::INDEX_MASK,
     INDEX_SHIFT = const EnvId::INDEX_SHIFT,

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 use decstation::Injection;
 use libtest_mimic::Trial;
 
+use crate::build;
 use crate::console::{Console, Verdict};
 use crate::machine::decstation::{CLOCK_LINE, Run};
 use crate::machine::{Job, Machine, Mark, Observer, Watch};
@@ -124,6 +125,22 @@ const CASES: &[Case] = &[
         instructions: 200..1500,
         faults: &[Fault::Interrupt, Fault::Tick],
     },
+    // Threads that change over by themselves: a mutex, condition variables, the switch.
+    Case {
+        name: "threads",
+        program: "inject_threads,rounds=2",
+        line: "inject_threads: 2 passed, their sum 3, registers changed in 0",
+        instructions: 1000..20_000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // A thread that loses the processor at the end of a slice while others can run, and goes on whole.
+    Case {
+        name: "thread_changed",
+        program: "inject_threads,rounds=1,count=1",
+        line: "inject_threads: 1 passed, their sum 1, registers changed in 0",
+        instructions: 10..5000,
+        faults: &[Fault::Tick, Fault::Both],
+    },
 ];
 
 /// The mark around what is to be interrupted.
@@ -146,13 +163,8 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for case in CASES {
         for &fault in case.faults {
-            let what = match fault {
-                Fault::Interrupt => "interrupted",
-                Fault::Tick => "end_of_slice",
-                Fault::Both => "interrupted_after_end_of_slice",
-            };
             let bench = Arc::clone(bench);
-            trials.push(Trial::test(format!("model::{what}_at_every_instruction::{}", case.name), move || {
+            trials.push(Trial::test(trial_name(case, fault), move || {
                 everywhere(&bench, case, fault).map_err(|error| format!("{error:#}").into())
             }));
         }
@@ -162,6 +174,25 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         kernel_fault(&bench).map_err(|error| format!("{error:#}").into())
     }));
     trials
+}
+
+fn trial_name(case: &Case, fault: Fault) -> String {
+    let what = match fault {
+        Fault::Interrupt => "interrupted",
+        Fault::Tick => "end_of_slice",
+        Fault::Both => "interrupted_after_end_of_slice",
+    };
+    format!("model::{what}_at_every_instruction::{}", case.name)
+}
+
+/// The programs that the tests need whose names contain a filter that begins with their area; none if others may have
+/// such names.
+pub fn programs(filter: &str) -> Vec<&'static str> {
+    if !filter.starts_with("model::") || !filter.contains("_at_every_instruction::") {
+        return Vec::new();
+    }
+    let wanted = |case: &&Case| case.faults.iter().any(|&fault| trial_name(case, fault).contains(filter));
+    CASES.iter().filter(wanted).map(|case| build::program_name(case.program)).collect()
 }
 
 /// Plants a fault at each instruction between the marks of a program.
