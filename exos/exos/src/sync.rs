@@ -49,7 +49,7 @@ impl<T> Mutex<T> {
                     drop(hold);
                     panic!("a thread locks what it has locked");
                 }
-                hold.wait(self.address(), owner);
+                hold.wait(self.address(), true);
                 // It was handed over, or its thread has ended.
                 if self.owner.get() != me {
                     return Err(Poisoned);
@@ -117,7 +117,7 @@ impl Condition {
         core::mem::forget(guard);
         let mut hold = Hold::take();
         mutex.unlock(&mut hold);
-        hold.wait(self.address(), 0);
+        hold.wait(self.address(), false);
         mutex.lock()
     }
 

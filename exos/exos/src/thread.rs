@@ -34,7 +34,7 @@ use core::mem::offset_of;
 use exos_rt::abi::Error;
 use exos_rt::abi::exception::Code;
 use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, entry_lo};
-use exos_rt::sequences::{self, Activity, FAULT_STACK_WORD};
+use exos_rt::sequences::{self, Activity, FAULT_STACK_WORD, HELD};
 use exos_rt::shared::Shared;
 use exos_rt::{call, fault, println, program, public};
 use heapless::Deque;
@@ -86,8 +86,9 @@ enum State {
     Free,
     /// It runs or is in the queue of those that can.
     Ready,
-    /// It waits for what is at an address; the number is greater the later it began to.
-    Waits { at: usize, since: u32 },
+    /// It waits for what is at an address; the number is greater the later it began to. If `owned`, the number of the
+    /// thread that has it is there.
+    Waits { at: usize, since: u32, owned: bool },
     /// It waits for a tick of the clock.
     Sleeps { until: u32 },
     /// It has ended and is yet to be joined.
@@ -101,8 +102,6 @@ struct Thread {
     context: Activity,
     id: Id,
     state: State,
-    /// Whom it needs to go on, 0 for nobody: it is woken when that thread ends.
-    needs: u32,
 }
 
 /// What all threads share: see [`Hold`].
@@ -123,7 +122,7 @@ struct Everything(UnsafeCell<Threads>);
 unsafe impl Sync for Everything {}
 
 static EVERYTHING: Everything = Everything(UnsafeCell::new(Threads {
-    all: [const { Thread { context: Activity::NEW, id: Id(0), state: State::Free, needs: 0 } }; THREADS],
+    all: [const { Thread { context: Activity::NEW, id: Id(0), state: State::Free } }; THREADS],
     ready: Deque::new(),
     sleep: 0,
     waits: 0,
@@ -132,8 +131,6 @@ static EVERYTHING: Everything = Everything(UnsafeCell::new(Threads {
 
 /// The index of the thread that runs.
 static CURRENT: Shared<u32> = Shared::new(0);
-/// Not 0 while the thread that runs holds the processor.
-static HELD: Shared<u32> = Shared::new(0);
 /// Not 0 if it would have lost it.
 static MISSED: Shared<u32> = Shared::new(0);
 
@@ -174,22 +171,20 @@ impl Hold {
         thread.id.0 == id && !matches!(thread.state, State::Free | State::Ended(_))
     }
 
-    /// Lets others run until this thread is woken from waiting `at` an address; at once if the thread `needs`, unless 0,
-    /// ends.
-    pub(crate) fn wait(mut self, at: usize, needs: u32) {
+    /// Lets others run until this thread is woken from waiting `at` an address; also when the thread ends whose number is
+    /// there, if `owned`.
+    pub(crate) fn wait(mut self, at: usize, owned: bool) {
         let threads = self.threads();
         threads.waits += 1;
         let since = threads.waits;
-        let me = self.me();
-        me.state = State::Waits { at, since };
-        me.needs = needs;
+        self.me().state = State::Waits { at, since, owned };
         self.change_over();
     }
 
     /// Wakes who has waited longest at an address.
     pub(crate) fn wake_one(&mut self, at: usize) -> Option<Id> {
         let waiting = self.threads().all.iter().enumerate().filter_map(|(index, thread)| match thread.state {
-            State::Waits { at: place, since } if place == at => Some((since, index, thread.id)),
+            State::Waits { at: place, since, .. } if place == at => Some((since, index, thread.id)),
             _ => None,
         });
         let (_, index, id) = waiting.min_by_key(|&(since, ..)| since)?;
@@ -198,9 +193,7 @@ impl Hold {
     }
 
     fn wake(&mut self, index: usize) {
-        let thread = self.thread(index);
-        thread.state = State::Ready;
-        thread.needs = 0;
+        self.thread(index).state = State::Ready;
         self.enqueue(index);
     }
 
@@ -357,7 +350,7 @@ pub fn join(id: Id) -> Result<u32, Failed> {
             }
             State::Free => return Err(Failed::NoSuchThread),
             _ if thread.id != id || id.index() == CURRENT.get() as usize => return Err(Failed::NoSuchThread),
-            _ => hold.wait(at, 0),
+            _ => hold.wait(at, false),
         }
     }
 }
@@ -436,9 +429,12 @@ fn end(result: Result<u32, Failed>) -> ! {
     let (id, at) = (me.id.0, &raw const *me as usize);
     while hold.wake_one(at).is_some() {}
     for index in 0..THREADS {
-        let thread = hold.thread(index);
-        if thread.needs == id && matches!(thread.state, State::Waits { .. }) {
-            hold.wake(index);
+        if let State::Waits { at, owned: true, .. } = hold.thread(index).state {
+            // SAFETY: it is a word of what that thread has borrowed as long as it waits.
+            let owner = unsafe { (at as *const u32).read_volatile() };
+            if owner == id {
+                hold.wake(index);
+            }
         }
     }
     hold.change_over();

@@ -64,6 +64,7 @@
 //! While the server activity has work the environment must not be passed over because main waits; so it is woken
 //! before that activity gives up the processor, and when it is interrupted.
 
+use crate::shared::Shared;
 use crate::{fault, program};
 use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
@@ -218,6 +219,9 @@ pub unsafe fn set_switcher(switcher: u32) {
     // SAFETY: as above; and only the end of a slice reads it.
     unsafe { (&raw mut (*OWN).switcher).write_volatile(switcher) }
 }
+
+/// Not 0 while who has set a switcher must not put another main in the place of this one.
+pub static HELD: Shared<u32> = Shared::new(0);
 
 /// Which activity runs: 0 or [`SERVER`].
 pub(crate) fn current() -> u32 {

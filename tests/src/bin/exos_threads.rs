@@ -65,7 +65,8 @@ extern "C" fn wants_broken(_: u32) -> u32 {
 
 extern "C" fn overflows(level: u32) -> u32 {
     let words = black_box([level; 100]);
-    overflows(level + 1) + words[level as usize % 100]
+    let deeper = if black_box(true) { overflows(level + 1) } else { 0 };
+    deeper + words[level as usize % 100]
 }
 
 extern "C" fn waits_for(number: u32) -> u32 {

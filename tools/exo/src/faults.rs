@@ -31,7 +31,8 @@ use crate::test::Bench;
 struct Case {
     /// What it is about.
     name: &'static str,
-    /// The program and its arguments: as a rule two rounds, the first with a cold TLB, the second with a warm one.
+    /// The program and its arguments: as a rule two rounds, the first with a cold TLB, the second with a warm one. Before it,
+    /// those that run beside it.
     program: &'static str,
     /// What it says if all went well.
     line: &'static str,
@@ -138,8 +139,16 @@ const CASES: &[Case] = &[
         name: "thread_changed",
         program: "inject_threads,rounds=1,count=1",
         line: "inject_threads: 1 passed, their sum 1, registers changed in 0",
-        instructions: 10..5000,
+        instructions: 10..40_000,
         faults: &[Fault::Tick, Fault::Both],
+    },
+    // A call of a program of the other library operating system.
+    Case {
+        name: "mini",
+        program: "mini_counter mini_beside,rounds=2",
+        line: "mini_beside: 2 calls, the sum 3, registers changed in 0",
+        instructions: 300..5000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
     },
 ];
 
@@ -192,7 +201,8 @@ pub fn programs(filter: &str) -> Vec<&'static str> {
         return Vec::new();
     }
     let wanted = |case: &&Case| case.faults.iter().any(|&fault| trial_name(case, fault).contains(filter));
-    CASES.iter().filter(wanted).map(|case| build::program_name(case.program)).collect()
+    let programs = CASES.iter().filter(wanted).flat_map(|case| case.program.split(' '));
+    programs.map(build::program_name).collect()
 }
 
 /// Plants a fault at each instruction between the marks of a program.
@@ -254,7 +264,12 @@ fn kernel_fault(bench: &Bench) -> Result<()> {
 }
 
 fn image(bench: &Bench, case: &Case, name: &str) -> Result<PathBuf> {
-    bench.guest.write_image(&bench.workspace, Machine::Decstation, name, &[case.program.to_owned()])
+    bench.guest.write_image(&bench.workspace, Machine::Decstation, name, &words(case))
+}
+
+/// The programs of a case, with their arguments.
+fn words(case: &Case) -> Vec<String> {
+    case.program.split(' ').map(str::to_owned).collect()
 }
 
 /// What all runs of a case have in common.
