@@ -20,6 +20,7 @@ use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE};
 use aegis_core::capability::Key;
 use aegis_core::environments::{Environments, State};
 use aegis_core::frames::{Frames, Verifier};
+use aegis_core::hardware::Hardware;
 use aegis_core::header;
 use aegis_core::mappings::Mapping;
 use aegis_core::slices::Slices;
@@ -85,6 +86,8 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
             kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
         }
     }
+    let first = (0..=u8::MAX).find_map(|index| kernel.system.environments.at(index));
+    kernel.console.give(first.unwrap_or(EnvId(0)));
     kernel.machine.start_clock();
     kernel.next_slice()
 }
@@ -118,14 +121,17 @@ fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
     public.directory = machine::physical(DIRECTORY as *const DirectoryEntry);
     public.software_tlb = machine::physical(STLB as *const u32);
     public.colours = machine::CACHE_BYTES / PAGE_BYTES;
+    (public.archive, public.archive_bytes) = (info.archive_start, info.archive_bytes);
+    let physical = |start| machine::physical(start as *const u8);
     let exposed = [
-        (PUBLIC, size_of::<Public>()),
-        (DIRECTORY, size_of::<[DirectoryEntry; EnvId::COUNT]>()),
-        (FRAMES_HIGH << 16, size_of::<[Frame; frame::COUNT]>()),
-        (STLB, 2 * layout::STLB_DISTANCE as usize),
+        (physical(PUBLIC), size_of::<Public>()),
+        (physical(DIRECTORY), size_of::<[DirectoryEntry; EnvId::COUNT]>()),
+        (physical(FRAMES_HIGH << 16), size_of::<[Frame; frame::COUNT]>()),
+        (physical(STLB), 2 * layout::STLB_DISTANCE as usize),
+        (info.archive_start, info.archive_bytes as usize),
     ];
     for (start, bytes) in exposed {
-        for number in frame_range(machine::physical(start as *const u8), bytes as u32) {
+        for number in frame_range(start, bytes as u32) {
             frames.set_owner_at_boot(number, frame::PUBLIC);
         }
     }
@@ -159,7 +165,7 @@ fn start_program(kernel: &mut Kernel, position: u32, program: &Program) -> Resul
     let record = machine::cached::<Record>(home << PAGE_SHIFT) as u32;
     let id = kernel.system.env_create_at_boot(home, record).ok_or("there are too many environments")?;
     for number in [home, home + 1] {
-        aegis_core::hardware::Hardware::scrub(&mut Translation, number);
+        Translation.zero(number);
     }
     kernel.begin_record(id, home, program.name);
     for segment in program.segments.iter().take(program.segment_count as usize) {

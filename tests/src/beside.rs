@@ -1,7 +1,7 @@
 //! What the programs share that a test on the model interrupts everywhere: an environment beside the one that is
 //! tested. It runs whenever that one's slice ends, and has something else at the same address.
 
-use exos::page_table;
+use exos::vm::{READ, Vm, WRITE};
 use exos_rt::abi::EnvId;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::vm::{NORMAL_START, PAGE_SHIFT};
@@ -41,7 +41,7 @@ impl Beside {
 }
 
 extern "C" fn beside(_: u32) -> ! {
-    page_table::install();
+    Vm::install().expect("there is memory for it");
     map(VALUE);
     loop {
         WRONG.add(u32::from(look(0) != VALUE));
@@ -56,7 +56,7 @@ pub fn map(value: u32) -> u32 {
     let frame = memory::allocate().expect("there is a frame");
     // SAFETY: the frame is new, and nothing else is at the address.
     unsafe {
-        page_table::map(ADDRESS, frame << PAGE_SHIFT | page_table::RIGHTS).expect("there is room in the table");
+        Vm::own(ADDRESS, frame, READ | WRITE).expect("there is room in the table");
         (ADDRESS as *mut u32).write_volatile(value);
     }
     frame

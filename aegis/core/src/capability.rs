@@ -2,7 +2,7 @@
 //! guess, so that whoever has one was given it.
 //!
 //! A capability's tag is a keyed hash (SipHash-2-4) of the resource, the right and, for a frame, a nonce. Only the
-//! kernel has the key. It remembers no capability: it makes the tag anew and compares.
+//! kernel has the key. It does not know who has a capability: it makes the tag anew, or has kept it, and compares.
 
 use aegis_abi::EnvId;
 use aegis_abi::frame::Capability;
@@ -62,6 +62,7 @@ impl Key {
 }
 
 /// Whether two tags are the same, in a time that does not tell where they differ.
-const fn same(one: Capability, other: Capability) -> bool {
+#[must_use]
+pub const fn same(one: Capability, other: Capability) -> bool {
     (one.0[0] ^ other.0[0]) | (one.0[1] ^ other.0[1]) == 0
 }

@@ -5,6 +5,7 @@
 
 use crate::contexts::{ContextId, Contexts};
 use aegis_abi::env::DirectoryEntry;
+use aegis_abi::frame::Capability;
 use aegis_abi::vm::CONTEXTS;
 use aegis_abi::{EnvId, Error};
 
@@ -42,6 +43,8 @@ pub struct State {
     woken: bool,
     /// The frame of the kernel's record of it; the one behind is its save page.
     home: u32,
+    /// The tag of the capability for control over it, so that it need not be made anew each time that one is shown.
+    control: Capability,
 }
 
 impl State {
@@ -58,6 +61,7 @@ impl State {
         wait: Wait::Nothing,
         woken: false,
         home: 0,
+        control: Capability([0; 2]),
     };
 
     fn context(&self) -> ContextId {
@@ -139,6 +143,19 @@ impl<'a> Environments<'a> {
     #[must_use]
     pub fn contexts(&self, env: EnvId) -> Option<[ContextId; CONTEXTS]> {
         self.state(env).map(|state| state.contexts)
+    }
+
+    /// The tag of the capability for control over an environment.
+    #[must_use]
+    pub(crate) fn control(&self, env: EnvId) -> Option<Capability> {
+        self.state(env).map(|state| state.control)
+    }
+
+    /// Notes that tag.
+    pub(crate) fn set_control(&mut self, env: EnvId, tag: Capability) {
+        if let Some(state) = self.state_mut(env) {
+            state.control = tag;
+        }
     }
 
     /// How many live.

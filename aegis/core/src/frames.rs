@@ -7,10 +7,13 @@
 use crate::capability::{Key, Resource};
 use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES};
 use aegis_abi::Error;
-use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, Frame, KERNEL, PUBLIC, WRITE};
+use aegis_abi::frame::{BOUND_ANYWHERE, COUNT, Capability, FREE, FREEING, Frame, KERNEL, PUBLIC, WRITE};
 
 /// Entries of the software TLB that one call searches.
-pub const SEARCH_STEP: u32 = 512;
+pub const SEARCH_STEP: u32 = 1024;
+
+/// The most colours of the instruction cache for which it is known when each was flushed last.
+const COLOURS: usize = 64;
 
 /// The tags that assembly compares with what a program shows for a frame that it does not own. Each is the tag of the
 /// frame's capability if that has been shown before and was valid, and otherwise one that nobody can show.
@@ -57,6 +60,10 @@ pub struct Frames<'a> {
     sequence: u64,
     /// What stands in a verifier while no valid tag is known.
     blank: Capability,
+    /// Frames that were full of zeros when they were mapped nowhere last, a bit each.
+    zeroed: [u32; COUNT / 32],
+    /// When each colour of the instruction cache was flushed last, by `sequence`.
+    flushed: [u64; COLOURS],
 }
 
 impl<'a> Frames<'a> {
@@ -71,7 +78,8 @@ impl<'a> Frames<'a> {
         table.fill(Frame { owner: KERNEL, binding: 0 });
         verifiers.fill(Verifier { write: blank.0, read: blank.0 });
         nonces.fill(0);
-        Self { table, verifiers, nonces, sequence: 0, blank }
+        let (zeroed, flushed) = ([0; COUNT / 32], [0; COLOURS]);
+        Self { table, verifiers, nonces, sequence: 0, blank, zeroed, flushed }
     }
 
     /// Says whose a frame is, before any program runs.
@@ -134,10 +142,35 @@ impl<'a> Frames<'a> {
         self.nonces[frame as usize] > stamp
     }
 
-    /// Whether an environment is freeing a frame, and nothing is left to unbind.
-    pub(crate) fn is_bare(&self, frame: u32) -> bool {
-        let Frame { owner, binding } = self.table[frame as usize];
-        !Self::is_special(owner) && owner & FREEING != 0 && binding == 0
+    /// Whether a frame is full of zeros: it has been scrubbed, and nobody has been able to write to it since.
+    pub(crate) fn is_blank(&self, frame: u32) -> bool {
+        self.table[frame as usize].binding == 0 && self.zeroed[frame as usize / 32] >> (frame % 32) & 1 != 0
+    }
+
+    /// Notes that the kernel itself writes to a frame.
+    ///
+    /// # Panics
+    /// If there is no such frame.
+    pub fn written(&mut self, frame: u32) {
+        self.zeroed[frame as usize / 32] &= !(1 << (frame % 32));
+    }
+
+    /// Fills a frame that is mapped nowhere with zeros and sees to it that the instruction cache has forgotten it, unless
+    /// nobody could use it since that was done.
+    pub(crate) fn scrub(&mut self, hw: &mut impl Hardware, frame: u32) {
+        if self.is_blank(frame) {
+            return;
+        }
+        hw.zero(frame);
+        self.zeroed[frame as usize / 32] |= 1 << (frame % 32);
+        // A line of it can have come into the cache only before it was unbound.
+        let flushed = self.flushed.get_mut((frame % hw.colours()) as usize);
+        if flushed.as_ref().is_none_or(|at| **at < self.nonces[frame as usize]) {
+            hw.flush_instructions(frame);
+            if let Some(at) = flushed {
+                *at = self.sequence;
+            }
+        }
     }
 
     /// What stands in a verifier while no valid tag is known.
@@ -174,9 +207,12 @@ impl<'a> Frames<'a> {
     /// nobody can bind it; the caller gives it its next owner, which ends that. The frame is an environment's.
     ///
     /// # Errors
-    /// [`Error::Again`] until the software TLB has been searched for it, [`SEARCH_STEP`] entries a call.
+    /// [`Error::Again`] as long as the software TLB had to be searched for it, [`SEARCH_STEP`] entries a call.
     pub(crate) fn unbind(&mut self, hw: &mut impl Hardware, frame: u32) -> Result<(), Error> {
         let index = frame as usize;
+        if self.table[index].binding != 0 {
+            self.written(frame);
+        }
         let Frame { owner, binding } = &mut self.table[index];
         if *owner & FREEING == 0 {
             *owner |= FREEING;
@@ -184,25 +220,27 @@ impl<'a> Frames<'a> {
             self.nonces[index] = self.sequence;
             self.verifiers[index] = Verifier { write: self.blank.0, read: self.blank.0 };
         }
-        let searched = match Bound::of(*binding) {
-            Bound::Nowhere => return Ok(()),
+        // The TLB at every step, since a miss in between may have refilled it from what was not searched yet.
+        match Bound::of(*binding) {
+            Bound::Nowhere => Ok(()),
             Bound::Slot(slot) => {
                 hw.unbind_slot(slot, frame);
-                SOFTWARE_TLB_ENTRIES
+                hw.unbind_tlb(frame);
+                *binding = 0;
+                Ok(())
             }
-            Bound::From(index) => {
-                hw.unbind_range(frame, index, SEARCH_STEP);
-                index + SEARCH_STEP
+            Bound::From(from) => {
+                hw.unbind_range(frame, from, SEARCH_STEP);
+                hw.unbind_tlb(frame);
+                let searched = from + SEARCH_STEP;
+                *binding = if searched < SOFTWARE_TLB_ENTRIES { BOUND_ANYWHERE + searched } else { 0 };
+                // Until now it could still be used, where it was not found yet.
+                self.sequence += 1;
+                self.nonces[index] = self.sequence;
+                // That was enough for one call, whatever is to follow.
+                Err(Error::Again)
             }
-        };
-        // At every step, since a miss in between may have refilled the TLB from what was not searched yet.
-        hw.unbind_tlb(frame);
-        if searched < SOFTWARE_TLB_ENTRIES {
-            *binding = BOUND_ANYWHERE + searched;
-            return Err(Error::Again);
         }
-        *binding = 0;
-        Ok(())
     }
 
     /// Whether `owner` stands for no environment.

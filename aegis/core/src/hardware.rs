@@ -26,6 +26,13 @@ pub trait Hardware {
     /// Empties TLB and software TLB.
     fn flush(&mut self);
 
-    /// Fills a frame with zeros and makes the instruction cache forget it.
-    fn scrub(&mut self, frame: u32);
+    /// Fills a frame with zeros.
+    fn zero(&mut self, frame: u32);
+
+    /// Makes the instruction cache forget a frame, and with it all of the same colour: those whose numbers differ by a
+    /// multiple of [`colours`](Hardware::colours).
+    fn flush_instructions(&mut self, frame: u32);
+
+    /// The number of colours of the instruction cache.
+    fn colours(&self) -> u32;
 }

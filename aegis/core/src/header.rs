@@ -53,20 +53,21 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The header in a copy of a program's memory.
+/// Words of a header.
+pub const WORDS: usize = size_of::<ProgramHeader>() / 4;
+
+/// The header of which a program has these words.
 #[must_use]
-pub fn from_bytes(bytes: &[u8; size_of::<ProgramHeader>()]) -> ProgramHeader {
-    let (words, _) = bytes.as_chunks::<4>();
-    let mut words = words.iter().map(|&word| u32::from_le_bytes(word));
-    let mut next = || words.next().unwrap_or_default();
+pub const fn from_words(words: [u32; WORDS]) -> ProgramHeader {
+    let [abi_version, start_of_slice, end_of_slice, handlers @ .., synchronous, asynchronous, a, b, c, d] = words;
     ProgramHeader {
-        abi_version: next(),
-        start_of_slice: next(),
-        end_of_slice: next(),
-        handlers: core::array::from_fn(|_| next()),
-        protected_entries: ProtectedEntries { synchronous: next(), asynchronous: next() },
-        return_sequences: Range { start: next(), end: next() },
-        resume: Range { start: next(), end: next() },
+        abi_version,
+        start_of_slice,
+        end_of_slice,
+        handlers,
+        protected_entries: ProtectedEntries { synchronous, asynchronous },
+        return_sequences: Range { start: a, end: b },
+        resume: Range { start: c, end: d },
     }
 }
 

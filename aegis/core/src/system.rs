@@ -4,12 +4,12 @@
 //! A call that fails has changed nothing, but for [`Error::Again`]: then part of the work is done, and the same call
 //! goes on with it.
 
-use crate::capability::{Key, Resource};
+use crate::capability::{Key, Resource, same};
 use crate::contexts::ContextId;
 use crate::environments::Environments;
 use crate::frames::Frames;
 pub use crate::hardware::Hardware;
-use crate::mappings::Page;
+use crate::mappings::{Mapping, Mappings, Page};
 use crate::slices::{Next, Slices};
 use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
 use aegis_abi::public::Statistics;
@@ -54,7 +54,7 @@ impl System<'_> {
         if self.frames.owner(frame) != FREE {
             self.frames.unbind(hw, frame)?;
         }
-        hw.scrub(frame);
+        self.frames.scrub(hw, frame);
         self.frames.set_owner(frame, caller.0);
         Ok(())
     }
@@ -161,11 +161,30 @@ impl System<'_> {
         owned && !self.frames.unbound_since(frame, stamp)
     }
 
-    /// Unbinds a frame and fills it with zeros. It stays marked as being freed.
-    fn clear(&mut self, hw: &mut impl Hardware, frame: u32) -> Result<(), Error> {
-        self.frames.unbind(hw, frame)?;
-        hw.scrub(frame);
-        Ok(())
+    /// Whether one of two `parties` can give the other a guaranteed mapping of `pages` frames from `first` on, for writing,
+    /// too, if `write`; and on what grounds: the owner word that the frames must keep, and since when. Either all frames
+    /// have one owner, which is a party, or everybody if they are only to be read; or the giver, whose guaranteed mappings
+    /// are `own`, has them so itself, and passes that on: the new mapping holds for as long as the giver's would.
+    #[must_use]
+    pub fn may_guarantee(
+        &self,
+        parties: [EnvId; 2],
+        own: &Mappings,
+        first: u32,
+        pages: u32,
+        write: bool,
+    ) -> Option<(u32, u64)> {
+        let owner = self.frames.owner(first);
+        let all = || (first..first + pages).all(|frame| self.frames.owner(frame) == owner);
+        // The owner word of a frame that is being freed is no party's id.
+        let granted = parties.contains(&EnvId(owner)) || owner == PUBLIC && !write;
+        if granted && all() {
+            return Some((owner, self.frames.stamp()));
+        }
+        let Mapping { writable, owner, stamp, .. } = own.of_frames(first, pages)?;
+        let page = |frame| Page { frame: frame << PAGE_SHIFT, writable, owner, stamp };
+        let held = (first..first + pages).all(|frame| self.holds(page(frame)));
+        (held && (writable || !write)).then_some((owner, stamp))
     }
 
     /// Unbinds a frame and gives it its next owner. Whatever call began the unbinding, this one says what comes of it.
@@ -222,15 +241,17 @@ impl System<'_> {
         if self.environments.full() {
             return Err(Error::Full);
         }
-        // One frame a call, for scrubbing takes its time. A frame that is bare has been scrubbed: nobody has been able
-        // to map it since, and no other call leaves one so.
-        if !self.frames.is_bare(frame) {
-            self.clear(hw, frame)?;
-            return Err(Error::Again);
+        // One frame a call, for scrubbing takes its time.
+        let mut scrubbed = false;
+        for frame in [frame, save] {
+            if scrubbed {
+                return Err(Error::Again);
+            }
+            scrubbed = !self.frames.is_blank(frame);
+            self.frames.unbind(hw, frame)?;
+            self.frames.scrub(hw, frame);
         }
-        self.clear(hw, save)?;
-        let id = self.settle(frame, record).ok_or(Error::Full)?;
-        Ok((id, self.key.tag(Resource::Environment(id), CONTROL)))
+        self.settle(frame, record).ok_or(Error::Full)
     }
 
     /// Makes one of the first environments, of two frames that nobody owns and that the kernel has filled. `None`, and
@@ -240,7 +261,7 @@ impl System<'_> {
         if !frame.is_multiple_of(2) || !free(frame) || !free(frame + 1) {
             return None;
         }
-        self.settle(frame, record)
+        self.settle(frame, record).map(|(id, _)| id)
     }
 
     /// Whether the caller may set up, map into and destroy the environment `env`: it is its own, or it has shown a
@@ -249,13 +270,8 @@ impl System<'_> {
     /// # Errors
     /// [`Error::NoSuchEnvironment`] if `env` does not live, [`Error::Denied`] if the caller may not.
     pub fn controls(&self, caller: EnvId, env: EnvId, shown: Capability) -> Result<(), Error> {
-        if !self.lives(env) {
-            return Err(Error::NoSuchEnvironment);
-        }
-        if caller != env && !self.key.authenticates(shown, Resource::Environment(env), CONTROL) {
-            return Err(Error::Denied);
-        }
-        Ok(())
+        let control = self.environments.control(env).ok_or(Error::NoSuchEnvironment)?;
+        if caller == env || same(control, shown) { Ok(()) } else { Err(Error::Denied) }
     }
 
     /// An environment has been set up: it can run, and takes transfers as said. Nothing if it does not live.
@@ -369,11 +385,15 @@ impl System<'_> {
     }
 
     /// Brings an environment to life in two frames that nothing maps.
-    fn settle(&mut self, frame: u32, record: u32) -> Option<EnvId> {
+    fn settle(&mut self, frame: u32, record: u32) -> Option<(EnvId, Capability)> {
         let id = self.environments.create(frame, record)?;
-        self.frames.set_owner(frame, KERNEL);
-        self.frames.set_owner(frame + 1, id.0);
+        let control = self.key.tag(Resource::Environment(id), CONTROL);
+        self.environments.set_control(id, control);
+        for (frame, owner) in [(frame, KERNEL), (frame + 1, id.0)] {
+            self.frames.set_owner(frame, owner);
+            self.frames.written(frame);
+        }
         self.statistics.created = self.statistics.created.wrapping_add(1);
-        Some(id)
+        Some((id, control))
     }
 }

@@ -154,8 +154,15 @@ impl Hardware for Translation {
     }
 
     fn unbind_range(&mut self, frame: u32, from: u32, count: u32) {
-        for entry in from..(from + count).min(ENTRIES) {
-            self.unbind_slot(STLB + 4 * entry, frame);
+        let end = (from + count).min(ENTRIES);
+        let mut entry = from;
+        while entry < end {
+            // SAFETY: the entries are in the table, and their number is a multiple of eight.
+            entry = unsafe { find_frame(frame, entry, end) };
+            for entry in entry..(entry + GROUP).min(end) {
+                self.unbind_slot(STLB + 4 * entry, frame);
+            }
+            entry += GROUP;
         }
     }
 
@@ -164,34 +171,105 @@ impl Hardware for Translation {
         cp0::tlb_delete_where(|_, _| true);
     }
 
-    fn scrub(&mut self, frame: u32) {
-        let start = frame << PAGE_SHIFT;
+    fn zero(&mut self, frame: u32) {
         // SAFETY: the frame has no owner, or one that asked for it to be emptied; nobody refers to it.
-        unsafe { machine::cached::<[u32; 1024]>(start).write([0; 1024]) };
-        cp0::flush_instructions(start, PAGE_BYTES);
+        unsafe { fill(machine::cached(frame << PAGE_SHIFT), PAGE_BYTES, 0) }
+    }
+
+    fn flush_instructions(&mut self, frame: u32) {
+        cp0::flush_instructions(frame << PAGE_SHIFT, PAGE_BYTES);
+    }
+
+    fn colours(&self) -> u32 {
+        cp0::INSTRUCTION_COLOURS
     }
 }
 
-/// Empties the software TLB: of all that the kernel does in one piece this takes longest, so it is unrolled.
+/// Empties the software TLB.
 pub fn clear_all() {
     // SAFETY: the words from STLB on are the table's tags, as many as are written.
+    unsafe { fill(STLB as *mut u32, 4 * ENTRIES, UNUSED) }
+}
+
+/// Writes a word all over memory. Of what the kernel does in one piece this is most, so it is unrolled: 19 instructions
+/// for 16 words.
+///
+/// # Safety
+/// The `bytes` bytes from `start` on, a multiple of 64 and not 0, are the caller's to write.
+unsafe fn fill(start: *mut u32, bytes: u32, word: u32) {
+    // SAFETY: the caller's.
     unsafe {
         core::arch::asm!(
             ".set noreorder",
             ".set noat",
             "2:",
             ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-            "sw    {unused}, 4*\\n({tag})",
+            "sw    {word}, 4*\\n({at})",
             ".endr",
-            "addiu {tag}, {tag}, 64",
-            "bne   {tag}, {end}, 2b",
+            "addiu {at}, {at}, 64",
+            "bne   {at}, {end}, 2b",
             " nop",
-            tag = inout(reg) STLB => _,
-            end = in(reg) STLB + 4 * ENTRIES,
-            unused = in(reg) UNUSED,
+            at = inout(reg) start => _,
+            end = in(reg) start.byte_add(bytes as usize),
+            word = in(reg) word,
             options(nostack, preserves_flags)
         );
     }
+}
+
+/// Entries that [`find_frame`] looks at together.
+const GROUP: u32 = 4;
+
+/// The first of a group of entries of the software TLB, from `entry` on, one of which may map a frame, or `end`: 19
+/// instructions for four entries.
+///
+/// # Safety
+/// The entries from `entry` to `end` are in the table, and a multiple of four.
+unsafe fn find_frame(frame: u32, entry: u32, end: u32) -> u32 {
+    if entry == end {
+        return end;
+    }
+    let at = |entry| STLB + STLB_DISTANCE + 4 * entry;
+    let found: u32;
+    // SAFETY: the words are EntryLo words of the table, the caller's. Only they are read.
+    unsafe {
+        core::arch::asm!(
+            ".set noreorder",
+            ".set noat",
+            "2:",
+            "lw    {a}, 0({at})",
+            "lw    {b}, 4({at})",
+            "lw    {c}, 8({at})",
+            "lw    {d}, 12({at})",
+            // Below the size of a page is what differs in nothing but the low bits.
+            "xor   {a}, {a}, {wanted}",
+            "xor   {b}, {b}, {wanted}",
+            "xor   {c}, {c}, {wanted}",
+            "xor   {d}, {d}, {wanted}",
+            "sltiu {a}, {a}, 0x1000",
+            "sltiu {b}, {b}, 0x1000",
+            "sltiu {c}, {c}, 0x1000",
+            "sltiu {d}, {d}, 0x1000",
+            "or    {a}, {a}, {b}",
+            "or    {c}, {c}, {d}",
+            "or    {a}, {a}, {c}",
+            "bne   {a}, $zero, 3f",
+            " nop",
+            "addiu {at}, {at}, 16",
+            "bne   {at}, {end}, 2b",
+            " nop",
+            "3:",
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            at = inout(reg) at(entry) => found,
+            end = in(reg) at(end),
+            wanted = in(reg) frame << PAGE_SHIFT,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+    (found - at(0)) / 4
 }
 
 /// Everything that the software TLB and the TLB map, for the audit.

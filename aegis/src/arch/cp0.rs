@@ -1,5 +1,6 @@
 //! Coprocessor 0: the registers that tell about exceptions, and the TLB. Names are the R3000 manual's.
 
+use aegis_abi::vm::PAGE_BYTES;
 use core::arch::asm;
 
 bitflags::bitflags! {
@@ -268,6 +269,10 @@ pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
 pub fn tlb_read(entry: u32) -> [(u32, EntryLo); 1] {
     [keeping_entry_hi(|| read_entry(entry))]
 }
+
+/// Frames whose numbers differ by a multiple of this have their lines of the instruction cache in the same places, so that
+/// one that is flushed takes the others' with it.
+pub const INSTRUCTION_COLOURS: u32 = crate::machine::CACHE_BYTES / PAGE_BYTES;
 
 /// Makes the instruction cache forget `bytes` bytes of physical memory from `start` on; both are multiples of 32.
 ///

@@ -33,6 +33,13 @@ pub fn memory<'a>(piece: Piece) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(cached(piece.physical), piece.bytes as usize) }
 }
 
+/// The words of it, if it begins and ends with one.
+pub fn words<'a>(piece: Piece) -> Option<&'a [u32]> {
+    let aligned = (piece.physical | piece.bytes).is_multiple_of(4);
+    // SAFETY: as above, and it is aligned.
+    aligned.then(|| unsafe { core::slice::from_raw_parts(cached(piece.physical), piece.bytes as usize / 4) })
+}
+
 impl Write for Raw {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {

@@ -80,14 +80,14 @@ returning! {
     9 slice_give SLICE_GIVE "slice_give" "its own slice, to itself";
     10 slice_reclaim SLICE_RECLAIM "slice_reclaim" "its own slice, which is not lent";
     11 slice_free SLICE_FREE "slice_free" "its own slice";
-    12 frame_allocate FRAME_ALLOCATE "frame_allocate" "nobody's frame: emptied, and out of the instruction cache";
+    12 frame_allocate FRAME_ALLOCATE "frame_allocate" "nobody's frame, which was used: emptied, and out of the instruction cache";
     13 capability CAPABILITY "capability" "for a frame of its own, to write";
     14 frame_renew FRAME_RENEW "frame_renew" "a frame that is mapped once, while the TLB is full";
     15 frame_give FRAME_GIVE "frame_give" "likewise";
     16 frame_free FRAME_FREE "frame_free" "likewise";
-    17 frame_free_step FRAME_FREE "frame_free_step" "one that is mapped twice: the second of eight calls";
+    17 frame_free_step FRAME_FREE "frame_free_step" "one that is mapped twice: the second of five calls";
     18 icache_flush ICACHE_FLUSH "icache_flush" "a page";
-    19 env_create_half ENV_CREATE "env_create_half" "the first of two calls: empties a frame";
+    19 env_create_half ENV_CREATE "env_create_half" "of frames that were used, the first of two calls: empties one";
     20 env_create ENV_CREATE "env_create" "the second: empties the other and makes the environment";
     21 env_setup ENV_SETUP "env_setup" "of another, with a capability";
     22 env_destroy ENV_DESTROY "env_destroy" "likewise";
@@ -106,6 +106,10 @@ returning! {
     35 tlb_protect_100 TLB_PROTECT "tlb_protect_100" "100 pages in the software TLB, of which the TLB is full";
     36 context_switch CONTEXT_SWITCH "context_switch" "to a context that was used before";
     37 fpu_mode FPU_MODE "fpu_mode" "on, its registers the caller's; refused where there is no unit";
+    41 frame_allocate_blank FRAME_ALLOCATE "frame_allocate_blank" "nobody's frame, which nobody has used since it was emptied";
+    42 env_create_blank ENV_CREATE "env_create_blank" "of frames that were not used";
+    43 console_read CONSOLE_READ "console_read" "nothing was typed";
+    44 console_give CONSOLE_GIVE "console_give" "to itself";
 }
 
 /// Defines a function that saves the registers that a function preserves and makes a call that ends the slice, its
@@ -368,8 +372,16 @@ fn environments() {
     let [mine, filling] = [(); 2].map(|()| memory::allocate().expect("there is a free frame"));
     for _ in 0..TIMES {
         let home = memory::allocate_pair().expect("there are two free frames");
-        // SAFETY: the environment never runs; the header is a program's. At the pinned page there is nothing else.
+        // SAFETY: the environments never run; the header is a program's. At the pinned page there is nothing else.
         unsafe {
+            let id = done(env_create_blank(home, 0, 0, 0));
+            done(call::raw(id, 0, 0, 0, number::ENV_DESTROY));
+            for frame in [home, home + 1] {
+                call::frame_allocate(frame).expect("its owner is dead");
+                fill_tlb(filling);
+                map(ELSEWHERE, frame);
+                (ELSEWHERE as *mut u32).write_volatile(1);
+            }
             assert_eq!(Error::from_result(env_create_half(home, 0, 0, 0)), Some(Error::Again));
             let id = done(env_create(home, 0, 0, 0));
             // The capability that the call made is still in the save page.
@@ -401,6 +413,9 @@ fn frames(other: EnvId) {
         let frame = memory::allocate().expect("there is a free frame");
         // SAFETY: what is mapped to the frame is not accessed.
         unsafe {
+            call::frame_free(frame).expect("the frame is its own");
+            done(frame_allocate_blank(frame, 0, 0, 0));
+            map_once(frame);
             call::frame_free(frame).expect("the frame is its own");
             done(frame_allocate(frame, 0, 0, 0));
             done(capability(frame, WRITE, 0, 0));
@@ -478,6 +493,8 @@ fn console() {
         unsafe {
             done(console_write(LINE.as_ptr() as u32, LINE.len() as u32, 0, 0));
             done(console_pending(0, 0, 0, 0));
+            assert_eq!(Error::from_result(console_read(0, 0, 0, 0)), Some(Error::Busy));
+            done(console_give(call::self_id().0, 0, 0, 0));
         }
         exos_rt::console::flush();
     }

@@ -9,11 +9,11 @@
 
 use aegis_bench::loop_of;
 use asm_lines::naked_asm;
-use exos::page_table;
+use exos::vm::{READ, Vm};
 use exos_rt::abi::Error;
 use exos_rt::abi::mark::{END, WORD};
-use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
-use exos_rt::{call, memory, println, public};
+use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES};
+use exos_rt::{memory, println, public};
 
 exos_rt::program!(main);
 
@@ -87,7 +87,7 @@ fn map(start: u32, colour: impl Fn(u32) -> u32) -> Result<(), Error> {
     for page in 0..PAGES {
         let frame = memory::allocate_of_colour(colour(page))?;
         // SAFETY: the frame is new, and nothing else is at this address; it is only read.
-        unsafe { page_table::map(start + page * PAGE_BYTES, frame << PAGE_SHIFT | entry_lo::VALID)? };
+        unsafe { Vm::own(start + page * PAGE_BYTES, frame, READ)? };
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn main() {
         println!("loop {} of={id} rounds={WALKS} how=the walk, and the loop's four", loop_of(id));
     }
     exos_rt::console::flush();
-    page_table::install();
+    Vm::install().expect("there is memory for it");
     let alike = NORMAL_START;
     let different = NORMAL_START + PAGES * PAGE_BYTES;
     map(alike, |_| 0).and_then(|()| map(different, |page| page + 1)).expect("there are frames of every colour");
@@ -115,10 +115,6 @@ fn main() {
             walks_different(different);
         }
     }
-    for address in (alike..different + PAGES * PAGE_BYTES).step_by(PAGE_BYTES as usize) {
-        // SAFETY: nothing is there that is used.
-        let frame = unsafe { page_table::unmap(address) } >> PAGE_SHIFT;
-        // SAFETY: as above.
-        unsafe { call::frame_free(frame) }.expect("the frame is ours");
-    }
+    // SAFETY: nothing is there that is used.
+    unsafe { Vm::unmap(alike, 2 * PAGES) };
 }

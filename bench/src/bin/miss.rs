@@ -9,9 +9,9 @@
 #![feature(asm_experimental_arch)]
 
 use aegis_bench::{describe_loop, measure, operation};
-use exos::page_table;
+use exos::vm::{READ, Vm};
 use exos_rt::abi::call::TLB_DELETE;
-use exos_rt::abi::vm::{NORMAL_START, PAGE_SHIFT, entry_lo};
+use exos_rt::abi::vm::NORMAL_START;
 use exos_rt::{memory, println};
 
 exos_rt::program!(main);
@@ -34,13 +34,12 @@ fn main() {
     );
     describe_loop(MISS, "the mapping deleted, the load, and the loop's three");
     exos_rt::console::flush();
-    page_table::install();
+    Vm::install().expect("there is memory for it");
     let frame = memory::allocate().expect("there is a free frame");
     // SAFETY: the frame is new, and nothing else is at this address; it is only read.
     unsafe {
-        page_table::map(NORMAL_START, frame << PAGE_SHIFT | entry_lo::VALID).expect("there is room in the table");
+        Vm::own(NORMAL_START, frame, READ).expect("there is room in the table");
         measure(miss, misses);
-        page_table::unmap(NORMAL_START);
-        exos_rt::call::frame_free(frame).expect("the frame is ours");
+        Vm::unmap(NORMAL_START, 1);
     }
 }

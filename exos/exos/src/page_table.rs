@@ -1,418 +1,314 @@
-//! A page table of two levels for the program's address space, and the handlers that consult it.
+//! The page table of an environment, in the form that the program chooses, and the handlers that consult it.
 //!
-//! The directory has a word for each 4 MB of user space: the address of a *leaf*, 1024 EntryLo words. It lies in the
-//! save page, where an offset from `$zero` reaches it, and covers the pinned segment, too, though that is empty: so an
-//! address needs no test, and one that is not mapped finds a leaf of zeros. Leaves are in a guaranteed mapping, so a
-//! miss never misses.
+//! A [`Form`] is a type parameter of the library's, so a program that names another links another: lookup and handlers
+//! are compiled for it, and nothing is decided on the way of a miss. The forms as data are in `exos_tables`.
 //!
-//! A miss on a page that is mapped takes 13 instructions to the kernel's leave, and two and the return sequence from
-//! there. An entry that does not allow the access, and one that the kernel refuses, go to [`missed`], in Rust, on the
-//! stack for exceptions of the activity that runs.
+//! The table's root lies in the save page, where an offset from `$zero` reaches it; its other pages, and the stack for
+//! exceptions, in guaranteed mappings that are made as they are needed, so a miss never misses. A miss on a page that is
+//! mapped takes, with two levels, 13 instructions to the kernel's leave, and two and the return sequence from there. An
+//! entry that does not allow the access, and one that the kernel refuses, go to [`vm`](crate::vm), in Rust.
 //!
-//! The TLBs hold copies of entries. What takes rights away deals with them at once; what gives rights leaves that to
+//! The TLBs hold copies of entries. What takes rights away deals with them at once; what gives rights may leave that to
 //! the exception that finds them out of date.
+//!
+//! # Entries
+//!
+//! An entry is an EntryLo word; the hardware has no use for its low nine bits, and they are the library's. What the
+//! hardware may do follows from what the program may do and what it has done: `VALID` is `READ` and `USED`, `DIRTY` is
+//! `WRITE` and `STORED`. So the first access and the first store are exceptions, which note them; a page that has no
+//! frame, or is to be copied, is not used or stored to before it has been dealt with.
 
-use asm_lines::global_asm;
+use crate::exception::{HANDLERS, SCRATCH_AT, SCRATCH_V1};
+use crate::state::{State, get, set};
+use asm_lines::naked_asm;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
 use exos_rt::abi::call::TLB_WRITE;
 use exos_rt::abi::exception::{Code, SavePage};
-use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PROTECT_MAX, SAVE_PAGE, USER_END, entry_lo};
-use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
-use exos_rt::{call, fault, memory};
+use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
+use exos_rt::sequences::{self, HANDLER_SCRATCH};
+use exos_rt::{call, memory};
+pub use exos_tables::{Inverted, Linear, Memory, PageTable, TABLE_PAGES, TwoLevel};
 
-/// EntryLo words of a leaf.
-const ENTRIES: usize = 1024;
-/// Address bits below the directory's.
-const LEAF_SHIFT: u32 = PAGE_SHIFT + ENTRIES.trailing_zeros();
-/// Leaves of the directory.
-const DIRECTORY: usize = (USER_END >> LEAF_SHIFT) as usize;
-/// Leaves that an environment can have, besides the empty one.
-const LEAVES: u32 = 16;
+/// The page has no frame: its contents are zeros if the bits of the frame are 0, else paged out, to the place they say.
+pub const ABSENT: u32 = 1 << 0;
+/// A store copies the page first.
+pub const COPY: u32 = 1 << 1;
+/// The program may access the page.
+pub const READ: u32 = 1 << 2;
+/// It may store to it.
+pub const WRITE: u32 = 1 << 3;
+/// It has accessed the page.
+pub const USED: u32 = 1 << 4;
+/// It has stored to it.
+pub const STORED: u32 = 1 << 5;
+/// The page keeps its frame.
+pub const LOCKED: u32 = 1 << 6;
+/// The frame is this environment's.
+pub const OWN: u32 = 1 << 7;
+/// The frame may be mapped at another page, too.
+pub const SHARED: u32 = 1 << 8;
 
-/// The rights that an entry grants.
-pub const RIGHTS: u32 = entry_lo::VALID | entry_lo::DIRTY;
-/// An entry that stands for a page of zeros that is yet to be given a frame. The hardware has no bit there.
-const DEMAND: u32 = 1;
+/// The program's rights.
+pub const RIGHTS: u32 = READ | WRITE;
+/// The hardware's.
+pub const HARDWARE: u32 = entry_lo::VALID | entry_lo::DIRTY;
+/// How far [`USED`] and [`STORED`] are from `VALID` and `DIRTY`, and [`READ`] and [`WRITE`] from those.
+pub(crate) const TO_HARDWARE: u32 = 5;
+pub(crate) const TO_DONE: u32 = 2;
 
-/// What is asked when an access is not allowed: its address and the kind of exception. True if it is to be tried again.
-pub type Hook = fn(u32, Code) -> bool;
+/// An entry whose bits of the hardware's are what its others say.
+#[must_use]
+pub const fn settled(entry: u32) -> u32 {
+    entry & !HARDWARE | (entry & entry << TO_DONE & (USED | STORED)) << TO_HARDWARE & HARDWARE
+}
+
+/// Where the library's pages are: the stack for exceptions, then those of the table. The page below, on which the stack
+/// would overflow, is unmapped.
+pub(crate) const START: u32 = NORMAL_START - 32 * PAGE_BYTES;
+/// The end of the stack for exceptions. The rest of its page are records of `vm`.
+pub(crate) const STACK_TOP: u32 = START + 3072;
+/// The first of the table's pages.
+pub(crate) const TABLE: u32 = START + PAGE_BYTES;
+/// The stack of the server activity for exceptions, if it has one.
+const SERVER_STACK: u32 = START + (TABLE_PAGES + 2) * PAGE_BYTES;
+
+const _: () = assert!(SERVER_STACK + PAGE_BYTES <= NORMAL_START - 12 * PAGE_BYTES);
 
 #[repr(C, align(4096))]
-struct Leaf([u32; ENTRIES]);
+struct Empty([u32; 1024]);
 
-/// Of 4 MB in which nothing is mapped.
-static EMPTY: Leaf = Leaf([0; ENTRIES]);
+/// Where a table has nothing.
+static EMPTY: Empty = Empty([0; 1024]);
 
-/// Pages of the table's, in the pinned segment and in this order: a stack for exceptions, the leaves, the other stack.
-const PAGES: u32 = 1 + LEAVES + 1;
-/// Where they are. The page below, on which the first stack would overflow, is unmapped.
-const START: u32 = NORMAL_START - 32 * PAGE_BYTES;
+/// The table's memory on the machine.
+pub(crate) struct Machine;
 
-/// What is in the save page, behind what is the runtime's.
-#[repr(C)]
-struct Table {
-    directory: [*mut u32; DIRECTORY],
-    /// Leaves in use.
-    leaves: u32,
-    hook: Option<Hook>,
-}
+/// Where the root is.
+pub(crate) const ROOT: u32 = sequences::FREE + offset_of!(State, root) as u32;
 
-const TABLE: *mut Table = sequences::FREE as *mut Table;
+impl Memory for Machine {
+    fn read(&self, address: u32) -> u32 {
+        // SAFETY: a table reads its own words only. Volatile, because handlers change them. Likewise below.
+        unsafe { (address as *const u32).read_volatile() }
+    }
 
-const _: () = assert!(sequences::FREE as usize + size_of::<Table>() <= SAVE_PAGE as usize + offset_of!(SavePage, name));
-const _: () = assert!(offset_of!(Table, directory) == 0);
+    fn write(&mut self, address: u32, word: u32) {
+        // SAFETY: as above.
+        unsafe { (address as *mut u32).write_volatile(word) }
+    }
 
-/// Begins with an empty table: from here on it is asked about every page that is not in a guaranteed mapping.
-///
-/// # Panics
-/// If there is no memory for it.
-pub fn install() {
-    let frames = memory::allocate_run(PAGES, 1).expect("there are as many free frames side by side");
-    let entry_lo = frames << PAGE_SHIFT | entry_lo::DIRTY;
-    // SAFETY: nothing else is at these addresses; that part of the save page is left to programs.
-    unsafe {
-        call::env_map(call::self_id(), call::NO_CAPABILITY, START, entry_lo, PAGES)
-            .expect("it may have another mapping");
-        for slot in 0..DIRECTORY {
-            (&raw mut (*TABLE).directory[slot]).write_volatile((&raw const EMPTY).cast_mut().cast());
+    fn page(&mut self) -> Option<u32> {
+        let number = get!(tables);
+        if number == TABLE_PAGES || 1 + number == get!(backed) && back(1 + number).is_err() {
+            return None;
         }
-        (&raw mut (*TABLE).leaves).write_volatile(0);
+        set!(tables, number + 1);
+        Some(TABLE + number * PAGE_BYTES)
     }
-    set_hook(None);
-    sequences::set_fault_stacks([START + PAGE_BYTES, START + PAGES * PAGE_BYTES]);
-    for (code, handler) in [
-        (Code::Modified, page_modified as *const () as u32),
-        (Code::TlbLoad, page_load_missed as *const () as u32),
-        (Code::TlbStore, page_store_missed as *const () as u32),
-    ] {
-        // SAFETY: the handlers do what handlers must.
-        unsafe { call::set_handler(code, Some(handler)) }.expect("a handler for it may be set");
+
+    fn empty(&self) -> u32 {
+        &raw const EMPTY as u32
     }
 }
 
-/// Sets what is asked when an access is not allowed.
-pub fn set_hook(hook: Option<Hook>) {
-    // SAFETY: the table is in the save page, and nobody has a reference to it. Likewise below.
-    unsafe { (&raw mut (*TABLE).hook).write_volatile(hook) }
-}
-
-/// The entry of the page of `address`; 0 if it is not mapped.
-///
-/// # Panics
-/// Here and below, if the address is not in user space.
-#[must_use]
-pub fn entry(address: u32) -> u32 {
-    // SAFETY: it is a word of a leaf.
-    unsafe { slot(address).read_volatile() }
-}
-
-/// Maps the page of `address`; the entry that it had.
-///
-/// # Safety
-/// The frame may be accessed at this address as the language's rules have it.
-///
-/// # Errors
-/// [`Error::Full`] if there are no more leaves.
-pub unsafe fn map(address: u32, entry_lo: u32) -> Result<u32, Error> {
-    let slot = made(address)?;
-    // SAFETY: it is a word of a leaf of its own.
-    let old = unsafe { slot.replace(entry_lo) };
-    if old != 0 {
-        call::tlb_delete(address);
-    }
-    Ok(old)
-}
-
-/// Unmaps the page of `address`; the entry that it had.
-///
-/// # Safety
-/// Nothing that is there is used any more.
-pub unsafe fn unmap(address: u32) -> u32 {
-    let old = entry(address);
-    if old != 0 {
-        // SAFETY: an entry that is not 0 is in a leaf of its own.
-        unsafe { slot(address).write_volatile(0) };
-        call::tlb_delete(address);
-    }
-    old
-}
-
-/// Makes `pages` pages from that of `address` on pages of zeros, which get frames when they are touched.
-///
-/// # Safety
-/// Nothing else is at these addresses.
-///
-/// # Errors
-/// [`Error::Full`] if there are no more leaves.
-pub unsafe fn demand_zero(address: u32, pages: u32) -> Result<(), Error> {
-    for page in 0..pages {
-        // SAFETY: the caller's.
-        unsafe { map(address + page * PAGE_BYTES, DEMAND)? };
+/// Sees to it that there is a stack for exceptions, and a page for the table.
+pub(crate) fn prepare() -> Result<(), Error> {
+    if get!(backed) == 0 {
+        back(2)?;
+        sequences::set_fault_stacks([STACK_TOP, 0]);
     }
     Ok(())
 }
 
-/// Takes the rights that are clear in `rights` from `pages` pages from that of `address` on.
-pub fn protect(address: u32, pages: u32, rights: u32) {
-    change(address, pages, |entry| entry & (rights | !RIGHTS));
-    let (mut address, mut left) = (address, pages);
-    while left != 0 {
-        let now = left.min(PROTECT_MAX);
-        call::tlb_protect(rights, address, now).expect("the pages are in user space");
-        address += now * PAGE_BYTES;
-        left -= now;
-    }
-}
-
-/// Gives `pages` pages from that of `address` on, as far as they have frames, the rights that are set in `rights`.
-pub fn allow(address: u32, pages: u32, rights: u32) {
-    change(address, pages, |entry| entry | rights & RIGHTS);
-}
-
-/// Changes the entries of those pages that have frames.
-fn change(address: u32, pages: u32, new: impl Fn(u32) -> u32) {
-    let (mut number, end) = (address >> PAGE_SHIFT, (address >> PAGE_SHIFT) + pages);
-    while number < end {
-        let leaf = slot(number << PAGE_SHIFT);
-        let in_leaf = (ENTRIES as u32 - number % ENTRIES as u32).min(end - number);
-        for place in 0..in_leaf as usize {
-            // SAFETY: so many words are left in the leaf, and one that is not 0 is in a leaf of its own.
-            unsafe {
-                let entry = leaf.add(place).read_volatile();
-                if entry & entry_lo::FRAME != 0 {
-                    leaf.add(place).write_volatile(new(entry));
-                }
-            }
+/// Gives `more` further pages of the library's frames, or as many as there are, at least one. That it is more each time
+/// makes for few guaranteed mappings.
+fn back(more: u32) -> Result<(), Error> {
+    let backed = get!(backed);
+    let mut more = more.min(1 + TABLE_PAGES - backed);
+    let frames = loop {
+        match memory::allocate_run(more, 1) {
+            Err(_) if more > 1 => more /= 2,
+            result => break result?,
         }
-        number += in_leaf;
-    }
-}
-
-/// Where the entry of a page is, in a leaf that may be the empty one.
-fn slot(address: u32) -> *mut u32 {
-    assert!(address < USER_END, "{address:#x} is not in user space");
-    // SAFETY: the address is in user space, so both indices are in range.
-    unsafe { (&raw const (*TABLE).directory[(address >> LEAF_SHIFT) as usize]).read_volatile().add(index(address)) }
-}
-
-fn index(address: u32) -> usize {
-    (address >> PAGE_SHIFT) as usize % ENTRIES
-}
-
-/// As `slot`, in a leaf of its own.
-fn made(address: u32) -> Result<*mut u32, Error> {
-    let slot = slot(address);
-    if slot.cast_const() != &raw const EMPTY.0[index(address)] {
-        return Ok(slot);
-    }
-    // SAFETY: that leaf is nobody's yet, and full of zeros.
-    unsafe {
-        let used = &raw mut (*TABLE).leaves;
-        let next = used.read_volatile();
-        if next == LEAVES {
-            return Err(Error::Full);
+    };
+    let (me, entry_lo) = (call::self_id(), frames << PAGE_SHIFT | entry_lo::DIRTY);
+    // SAFETY: these addresses are the library's, and nothing is there yet.
+    let mapped = unsafe { call::env_map(me, call::NO_CAPABILITY, START + backed * PAGE_BYTES, entry_lo, more) };
+    if let Err(error) = mapped {
+        for frame in frames..frames + more {
+            // SAFETY: nothing has been done with it. It is this environment's, so this does not fail.
+            let _ = unsafe { call::frame_free(frame) };
         }
-        used.write_volatile(next + 1);
-        let leaf = (START + (1 + next) * PAGE_BYTES) as *mut u32;
-        (&raw mut (*TABLE).directory[(address >> LEAF_SHIFT) as usize]).write_volatile(leaf);
-        Ok(leaf.add(index(address)))
+        return Err(error);
     }
+    set!(backed, backed + more);
+    Ok(())
 }
 
-/// Called by assembly for an access that an entry does not allow, or the kernel: sees to it that it can be tried again,
-/// or ends the program.
-unsafe extern "C" fn missed(address: u32, code: u32, pc: u32) {
-    let code = Code::handled(code).expect("it is one of three");
+/// Gives the server activity a stack of its own for exceptions. Without it they are handled on its own stack, which
+/// therefore is in a guaranteed mapping.
+///
+/// # Errors
+/// [`Error::Full`].
+pub fn server_stack() -> Result<(), Error> {
+    prepare()?;
+    let frame = memory::allocate()?;
     // SAFETY: as above.
-    let hook = unsafe { (&raw const (*TABLE).hook).read_volatile() };
-    if !(make_good(address, code) || hook.is_some_and(|hook| hook(address, code))) {
-        fault::report(pc, address, code);
-    }
-}
-
-/// Does what the table itself has an answer to.
-fn make_good(address: u32, code: Code) -> bool {
-    if let Some(public) = sequences::unwindow(address) {
-        // SAFETY: the kernel maps public memory only, and only for reading.
-        return code == Code::TlbLoad && unsafe { call::tlb_write(address, public, call::NO_CAPABILITY) }.is_ok();
-    }
-    if entry(address) != DEMAND {
-        return false;
-    }
-    let Ok(frame) = memory::allocate() else { return false };
-    let entry_lo = frame << PAGE_SHIFT | RIGHTS;
-    // SAFETY: an entry that is not 0 is in a leaf of its own. The frame is new, and stands for what `demand_zero`
-    // promised.
     unsafe {
-        slot(address).write_volatile(entry_lo);
-        call::tlb_write(address, entry_lo, call::NO_CAPABILITY).is_ok()
+        call::env_map(call::self_id(), call::NO_CAPABILITY, SERVER_STACK, frame << PAGE_SHIFT | entry_lo::DIRTY, 1)?;
     }
+    sequences::set_fault_stacks([STACK_TOP, SERVER_STACK + PAGE_BYTES]);
+    Ok(())
 }
 
-/// What `page_missed_slowly` saves on the stack.
-#[repr(C, align(8))]
-struct Frame {
-    /// A function's caller keeps room for four register arguments.
-    arguments: [u32; 4],
-    at: u32,
-    v0: u32,
-    v1: u32,
-    a3: u32,
-    /// `$t0` to `$t9`.
-    t: [u32; 10],
-    sp: u32,
-    ra: u32,
-    hi: u32,
-    lo: u32,
-    code: u32,
-    /// The stack for exceptions, or 0 if this was it already.
-    stack: u32,
-    /// The save slots, and where to go back to.
-    slots: [u32; 4],
+/// A form of a page table, with its handlers of a miss.
+pub trait Form: PageTable {
+    /// For [`Code::Modified`], [`Code::TlbLoad`] and [`Code::TlbStore`].
+    const HANDLERS: [(Code, unsafe extern "C" fn()); 3];
 }
 
-unsafe extern "C" {
-    fn page_modified();
-    fn page_load_missed();
-    fn page_store_missed();
+/// Defines a form's handlers. Its lines look up the entry of the page of `$a1`; they may use `$a0` and `$v0`, which they
+/// save in the word for it, and leave the entry, or 0, in `$a2`.
+macro_rules! form {
+    ($form:ty, $module:ident, [$($line:literal),* $(,)?], $($operands:tt)*) => {
+        impl Form for $form {
+            const HANDLERS: [(Code, unsafe extern "C" fn()); 3] = [
+                (Code::Modified, $module::modified),
+                (Code::TlbLoad, $module::load),
+                (Code::TlbStore, $module::store),
+            ];
+        }
+
+        mod $module {
+            use super::*;
+            form!(@handler $form, load, 2, 9, [$($line),*], [], $($operands)*);
+            form!(@handler $form, store, 3, 9, [$($line),*], [], $($operands)*);
+            // A page that the program may not store to: if it has a handler that is called at once.
+            form!(@handler $form, modified, 1, 10, [$($line),*], [
+                "andi  $a0, $a2, WRITE",
+                "lw    $v0, handlers + 4($zero)",
+                "bne   $a0, $zero, 2f",
+                " addiu $a2, $zero, {code}",
+                "bne   $v0, $zero, exos_call_handler",
+                " nop",
+                "2:",
+            ], $($operands)*);
+        }
+    };
+    (@handler $form:ty, $name:ident, $code:literal, $bit:literal, [$($line:literal),*], [$($denied:literal),* $(,)?],
+     $($operands:tt)*) => {
+        /// a0 = EPC, a1 = BadVAddr, a2 = Cause.
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name() {
+            naked_asm!(
+                ".set noreorder",
+                ".set noat",
+                ".set handlers, {handlers}",
+                ".set WRITE, {WRITE}",
+                "sw    $a0, {pc} + 4*{code}($zero)",
+                $($line,)*
+                concat!("sll   $a0, $a2, 31 - ", stringify!($bit)),
+                "bgez  $a0, 1f",
+                " addiu $v0, $zero, {TLB_WRITE}",
+                "syscall",                 // a0 and a3 are no capability's tag: the frame is the program's own
+                "bgez  $v0, exos_return + 32*{code}",
+                " lw   $v0, {scratch}($zero)",
+                "1:",
+                $($denied,)*
+                "lui   $v0, %hi({missed})",
+                "addiu $v0, $v0, %lo({missed})",
+                "j     exos_call_handler",
+                " addiu $a2, $zero, {code}",
+                code = const $code,
+                pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
+                TLB_WRITE = const TLB_WRITE,
+                scratch = const HANDLER_SCRATCH,
+                missed = sym crate::vm::missed::<$form>,
+                handlers = const HANDLERS,
+                WRITE = const WRITE,
+                $($operands)*
+            )
+        }
+    };
 }
 
-global_asm!(
-    ".text",
-    ".set noreorder",
-    ".set noat",
-    "",
-    // --- Handlers: a0 = EPC, a1 = BadVAddr, a2 = Cause. From the first instruction to the one behind syscall: 13. ----
-    // `bit` is the bit of the entry that allows the access.
-    ".macro miss name, code, bit",
-    ".type \\name, @function",
-    "\\name:",
-    "    sw    $a0, {pc} + 4*\\code($zero)",
-    "    srl   $a0, $a1, {LEAF_SHIFT} - 2",
-    "    andi  $a0, $a0, 4*{DIRECTORY} - 4",
-    "    lw    $a0, {directory}($a0)", // the leaf
-    "    srl   $a2, $a1, 10",
-    "    andi  $a2, $a2, 0xffc",
-    "    addu  $a2, $a2, $a0",
-    "    lw    $a2, 0($a2)",           // the entry
-    "    sw    $v0, {scratch}($zero)",
-    "    sll   $a0, $a2, 31 - \\bit",
-    "    bgez  $a0, 1f",
-    "     addiu $v0, $zero, {TLB_WRITE}",
-    "    syscall",                     // a0 and a3 are no capability's tag: the frame is the program's own
-    "    bgez  $v0, exos_return + 32*\\code",
-    "     lw   $v0, {scratch}($zero)",
-    "1:  j     page_missed_slowly",
-    "     addiu $a2, $zero, \\code",
-    ".size \\name, . - \\name",
-    ".endm",
-    "    miss  page_load_missed, 2, 9",
-    "    miss  page_store_missed, 3, 9",
-    "    miss  page_modified, 1, 10",
-    "",
-    // --- The long way: a1 = BadVAddr, a2 = the code; v0 and EPC are saved, every other register is the program's. ----
-    ".type page_missed_slowly, @function",
-    "page_missed_slowly:",
-    "    lw    $a0, {CURRENT}($zero)",
-    "    nop",
-    "    lw    $v0, {fault_stack}($a0)",
-    "    sw    $zero, {fault_stack}($a0)", // in use
-    "    bne   $v0, $zero, 1f",
-    "     move $a0, $v0",
-    "    move  $v0, $sp",              // it was so before: below what is there
-    "1:  addiu $v0, $v0, -{frame}",
-    "    sw    $sp, {sp}($v0)",
-    "    sw    $a0, {stack}($v0)",
-    "    move  $sp, $v0",
-    "    lw    $v0, {scratch}($zero)",
-    "    sw    $at, {at}($sp)",
-    "    sw    $v0, {v0}($sp)",
-    "    sw    $v1, {v1}($sp)",
-    "    sw    $a3, {a3}($sp)",
-    "    sw    $ra, {ra}($sp)",
-    "    .irp n, 0,1,2,3,4,5,6,7,8,9",
-    "    sw    $t\\n, {t} + 4*\\n($sp)",
-    "    .endr",
-    "    mfhi  $t0",
-    "    mflo  $t1",
-    "    sw    $t0, {hi}($sp)",
-    "    sw    $t1, {lo}($sp)",
-    "    sll   $t0, $a2, 2",
-    "    lw    $t1, {saved_a0}($t0)",
-    "    lw    $t2, {saved_a1}($t0)",
-    "    lw    $t3, {saved_a2}($t0)",
-    "    lw    $t4, {pc}($t0)",
-    "    sw    $t1, {slots}($sp)",
-    "    sw    $t2, {slots} + 4($sp)",
-    "    sw    $t3, {slots} + 8($sp)",
-    "    sw    $t4, {slots} + 12($sp)",
-    "    sw    $a2, {code}($sp)",
-    "    move  $a0, $a1",
-    "    move  $a1, $a2",
-    "    jal   {missed}",
-    "     move $a2, $t4",
-    "    lw    $a2, {code}($sp)",
-    "    lw    $t1, {slots}($sp)",
-    "    sll   $a0, $a2, 2",
-    "    lw    $t2, {slots} + 4($sp)",
-    "    lw    $t3, {slots} + 8($sp)",
-    "    lw    $t4, {slots} + 12($sp)",
-    "    sw    $t1, {saved_a0}($a0)",
-    "    sw    $t2, {saved_a1}($a0)",
-    "    sw    $t3, {saved_a2}($a0)",
-    "    sw    $t4, {pc}($a0)",
-    "    lw    $t0, {hi}($sp)",
-    "    lw    $t1, {lo}($sp)",
-    "    mthi  $t0",
-    "    mtlo  $t1",
-    "    .irp n, 0,1,2,3,4,5,6,7,8,9",
-    "    lw    $t\\n, {t} + 4*\\n($sp)",
-    "    .endr",
-    "    lw    $at, {at}($sp)",
-    "    lw    $v0, {v0}($sp)",
-    "    lw    $v1, {v1}($sp)",
-    "    lw    $a3, {a3}($sp)",
-    "    lw    $ra, {ra}($sp)",
-    "    sll   $a2, $a2, 5",           // the return sequence of the code
-    "    lui   $a1, %hi(exos_return)",
-    "    addiu $a1, $a1, %lo(exos_return)",
-    "    addu  $a1, $a1, $a2",
-    "    lw    $a0, {CURRENT}($zero)",
-    "    lw    $a2, {stack}($sp)",
-    "    lw    $sp, {sp}($sp)",
-    "    jr    $a1",
-    "     sw   $a2, {fault_stack}($a0)",
-    ".size page_missed_slowly, . - page_missed_slowly",
-    pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
-    saved_a0 = const SAVE_PAGE + offset_of!(SavePage, a0) as u32,
-    saved_a1 = const SAVE_PAGE + offset_of!(SavePage, a1) as u32,
-    saved_a2 = const SAVE_PAGE + offset_of!(SavePage, a2) as u32,
-    directory = const sequences::FREE,
-    LEAF_SHIFT = const LEAF_SHIFT,
-    DIRECTORY = const DIRECTORY,
-    TLB_WRITE = const TLB_WRITE,
-    CURRENT = const CURRENT,
-    fault_stack = const FAULT_STACK_WORD,
-    scratch = const HANDLER_SCRATCH,
-    frame = const size_of::<Frame>(),
-    at = const offset_of!(Frame, at),
-    v0 = const offset_of!(Frame, v0),
-    v1 = const offset_of!(Frame, v1),
-    a3 = const offset_of!(Frame, a3),
-    t = const offset_of!(Frame, t),
-    sp = const offset_of!(Frame, sp),
-    ra = const offset_of!(Frame, ra),
-    hi = const offset_of!(Frame, hi),
-    lo = const offset_of!(Frame, lo),
-    code = const offset_of!(Frame, code),
-    stack = const offset_of!(Frame, stack),
-    slots = const offset_of!(Frame, slots),
-    missed = sym missed,
-);
+// From the first instruction to the one behind syscall: 13.
+form!(TwoLevel, two_level, [
+    "srl   $a0, $a1, 20",
+    "andi  $a0, $a0, 0x7fc",
+    "lw    $a0, {root}($a0)",              // the leaf
+    "srl   $a2, $a1, 10",
+    "andi  $a2, $a2, 0xffc",
+    "addu  $a2, $a2, $a0",
+    "lw    $a2, 0($a2)",                   // the entry
+    "sw    $v0, {scratch}($zero)",         // and the delay of the load
+], root = const ROOT,);
+
+// 14, and 8 for each step of the search, 3 more if it goes up.
+form!(Linear, linear, [
+    "sw    $v0, {scratch}($zero)",
+    "lw    $v0, {root}($zero)",            // how many elements are left
+    "lw    $a0, {root} + 4($zero)",        // the first of them
+    "sw    $v1, {scratch_v1}($zero)",
+    "sw    $at, {scratch_at}($zero)",
+    "srl   $v1, $a1, 12",                  // what is looked for
+    "1:",
+    "beq   $v0, $zero, 8f",
+    " srl  $a2, $v0, 1",
+    "sll   $a2, $a2, 3",
+    "addu  $at, $a0, $a2",                 // the one in the middle
+    "lw    $a2, 0($at)",
+    "nop",
+    "beq   $a2, $v1, 7f",
+    " sltu $a2, $a2, $v1",
+    "bne   $a2, $zero, 2f",
+    " srl  $a2, $v0, 1",
+    "b     1b",
+    " move $v0, $a2",
+    "2:",
+    "addiu $a0, $at, 8",
+    "subu  $v0, $v0, $a2",
+    "b     1b",
+    " addiu $v0, $v0, -1",
+    "7:",
+    "b     9f",
+    " lw   $a2, 4($at)",                   // the entry
+    "8:",
+    "move  $a2, $zero",
+    "9:",
+    "lw    $v1, {scratch_v1}($zero)",
+    "lw    $at, {scratch_at}($zero)",
+    "nop",
+], root = const ROOT, scratch_v1 = const SCRATCH_V1, scratch_at = const SCRATCH_AT,);
+
+// 15, and 6 for each node that is passed over.
+form!(Inverted, inverted, [
+    "lw    $a0, {root}($zero)",            // where the chains begin
+    "srl   $a2, $a1, 10",
+    "andi  $a2, $a2, 0xffc",
+    "addu  $a2, $a2, $a0",
+    "lw    $a2, 0($a2)",                   // the first node
+    "sw    $v0, {scratch}($zero)",
+    "srl   $v0, $a1, 12",                  // what is looked for
+    "3:",
+    "beq   $a2, $zero, 4f",
+    " nop",
+    "lw    $a0, 0($a2)",
+    "nop",
+    "beq   $a0, $v0, 5f",
+    " nop",
+    "b     3b",
+    " lw   $a2, 8($a2)",                   // the next one
+    "5:",
+    "lw    $a2, 4($a2)",                   // the entry
+    "nop",
+    "4:",
+], root = const ROOT,);
 
 const _: () = {
     assert!(Code::Modified as u32 == 1 && Code::TlbLoad as u32 == 2 && Code::TlbStore as u32 == 3);
     assert!(entry_lo::VALID == 1 << 9 && entry_lo::DIRTY == 1 << 10);
-    assert!(ENTRIES == 1024 && DIRECTORY == 512);
+    assert!(USED << TO_HARDWARE == entry_lo::VALID && STORED << TO_HARDWARE == entry_lo::DIRTY);
+    assert!(READ << TO_DONE == USED && WRITE << TO_DONE == STORED);
 };

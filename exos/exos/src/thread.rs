@@ -12,8 +12,9 @@
 //! at. While it is set the slice is given back as ever, but the same thread goes on in the next one, and makes up for
 //! its turn when it lets go. Wakeups can't be lost between looking and waiting, because both happen in one hold.
 //!
-//! Three things end a turn later than the slice: a hold; an exception that is handled in Rust, for its stack is one; and a
-//! call of another environment, until that answers ([`mod@exos_rt::transfer`]). Calls that give up the slice, such as
+//! Four things end a turn later than the slice: a hold; an exception that is handled in Rust, for there is one stack for
+//! it; a change of what is mapped where ([`vm`]); and a call of another environment, until that answers
+//! ([`mod@exos_rt::transfer`]). Calls that give up the slice, such as
 //! [`call::yield_slice`], give it up for all threads.
 //!
 //! # Changing over
@@ -27,13 +28,13 @@
 //! thread that reaches it ends ([`Failed::Overflowed`]), and no other thread is disturbed. So does a thread that panics
 //! ([`Failed::Panicked`]); the first one, `main`, takes the program with it. Its frames are free when it has been joined.
 
-use crate::page_table;
+use crate::vm::{self, READ, Vm, WRITE};
 use asm_lines::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, entry_lo};
+use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::sequences::{self, Activity, FAULT_STACK_WORD, HELD};
 use exos_rt::shared::Shared;
 use exos_rt::{call, fault, println, program, public};
@@ -279,20 +280,19 @@ fn reached(now: u32, until: u32) -> bool {
     now.wrapping_sub(until) & TICKS < 1 << 30
 }
 
-/// Makes what runs the thread `main`, and the end of a slice a change of threads. The page table is installed; a program
-/// with a hook of its own in it asks [`fault`] there.
+/// Makes what runs the thread `main`, and the end of a slice a change of threads. [`Vm`] is installed; a program with a hook of its own in it asks [`fault`] there.
 ///
 /// # Panics
-/// If there are threads already, or no page table.
+/// If there are threads already, or no `Vm`.
 pub fn start() {
     let mut hold = Hold::take();
     // SAFETY: the save page is always mapped.
     let fault_stack = unsafe { (&raw const (*sequences::main_activity()).fault_stack).read_volatile() };
-    assert!(fault_stack != 0 && hold.threads().fault_stack == 0, "it is started once, with a page table");
+    assert!(fault_stack != 0 && hold.threads().fault_stack == 0, "it is started once, with a Vm");
     hold.threads().fault_stack = fault_stack;
     let main = hold.me();
     (main.id, main.state) = (MAIN, State::Ready);
-    page_table::set_hook(Some(fault));
+    vm::set_hook(Some(fault));
     fault::set_panic_hook(panicked);
     // SAFETY: it is written to be one.
     unsafe { sequences::set_switcher(thread_end_of_slice as *const () as u32) };
@@ -307,16 +307,13 @@ pub fn current() -> Id {
 /// Makes a thread, which runs when its turn comes.
 ///
 /// # Errors
-/// [`Error::Full`] if there are [`THREADS`], or no room for its stack in the page table.
+/// [`Error::Full`] if there are [`THREADS`], or no memory for the table of pages.
 pub fn spawn(function: Function, argument: u32) -> Result<Id, Error> {
     let mut hold = Hold::take();
     let free = hold.threads().all.iter().position(|thread| thread.state == State::Free).ok_or(Error::Full)?;
     let top = stack_top(free);
     // SAFETY: the pages are that thread's, and it is none yet.
-    if let Err(error) = unsafe { page_table::demand_zero(top - STACK_PAGES * PAGE_BYTES, STACK_PAGES) } {
-        release_stack(free);
-        return Err(error);
-    }
+    unsafe { Vm::zeros(top - STACK_PAGES * PAGE_BYTES, STACK_PAGES, READ | WRITE)? };
     let thread = hold.thread(free);
     // Never 0, and never the same again while one can remember it.
     let generation = (thread.id.0 / THREADS as u32).wrapping_add(1) % (u32::MAX / THREADS as u32);
@@ -446,16 +443,10 @@ fn stack_top(index: usize) -> u32 {
     STACKS + (1 + index as u32) * STACK_DISTANCE
 }
 
-/// Unmaps the stack of a thread that is none any more, and frees its frames.
+/// Unmaps the stack of a thread that is none any more.
 fn release_stack(index: usize) {
-    for page in 1..=STACK_PAGES {
-        // SAFETY: nothing runs on it.
-        let entry = unsafe { page_table::unmap(stack_top(index) - page * PAGE_BYTES) };
-        if entry & entry_lo::FRAME != 0 {
-            // SAFETY: it was mapped there only. It is this environment's unless it was taken away.
-            let _ = unsafe { call::frame_free(entry >> PAGE_SHIFT) };
-        }
-    }
+    // SAFETY: nothing runs on it.
+    unsafe { Vm::unmap(stack_top(index) - STACK_PAGES * PAGE_BYTES, STACK_PAGES) };
 }
 
 /// Called by assembly at the end of a slice, on a stack of its own: main, in the save page, is complete. Puts another
@@ -473,7 +464,10 @@ unsafe extern "C" fn end_of_slice() {
     if HELD.get() != 0 {
         return MISSED.set(1);
     }
-    if awaits != 0 || fault_stack == 0 {
+    // SAFETY: as above.
+    let on_exception_stack =
+        fault_stack == 0 || fault_stack.wrapping_sub(unsafe { (*main).registers[29] }) < PAGE_BYTES;
+    if awaits != 0 || on_exception_stack || vm::is_changing() {
         return;
     }
     let mut hold = Hold(());

@@ -1,9 +1,9 @@
 //! What happens to a program that fails: it says so, with its name, the cause, the address, and where, and ends.
 
+use crate::shared::Shared;
 use crate::{call, println, program, sequences};
 use aegis_abi::console::PC;
 use aegis_abi::exception::Code;
-use crate::shared::Shared;
 use core::panic::PanicInfo;
 
 /// The exit status after an exception that nobody handles.

@@ -91,6 +91,24 @@ const SLOTS: usize = 12;
 /// See [`SLOTS`].
 pub const SCRATCH_SLOT: usize = 13;
 
+/// What the return sequence that stands in the place of code 0 loads, from the stack: the way back of a handler that has
+/// saved registers there. It lies in one page of the pinned segment.
+#[repr(C)]
+pub struct Resume {
+    /// A function's caller keeps room for four register arguments.
+    pub arguments: [u32; 4],
+    /// `$a0`.
+    pub a0: u32,
+    /// `$a1`.
+    pub a1: u32,
+    /// `$a2`.
+    pub a2: u32,
+    /// Where to go on.
+    pub pc: u32,
+    /// `$sp`.
+    pub sp: u32,
+}
+
 /// A flow of control while it does not run.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -223,8 +241,9 @@ pub unsafe fn set_switcher(switcher: u32) {
 /// Not 0 while who has set a switcher must not put another main in the place of this one.
 pub static HELD: Shared<u32> = Shared::new(0);
 
-/// Which activity runs: 0 or [`SERVER`].
-pub(crate) fn current() -> u32 {
+/// Which activity runs: 0 for main, else the server activity.
+#[must_use]
+pub fn current() -> u32 {
     // SAFETY: as above. Whichever activity reads it reads its own.
     unsafe { (&raw const (*OWN).current).read_volatile() }
 }
@@ -336,8 +355,17 @@ global_asm!(
     ".type exos_return, @function",
     ".balign 1024",
     "exos_return:",
-    ".set code, 0",
-    ".rept 16",
+    // No exception is code 0: the way back from a context on the stack, 7 instructions. The stack stays until the last.
+    "    lw    $k0, {resume_pc}($sp)",
+    "    lw    $a0, {resume_a0}($sp)",
+    "    lw    $a1, {resume_a1}($sp)",
+    "    lw    $a2, {resume_a2}($sp)",
+    "    lw    $k1, {resume_sp}($sp)",
+    "    jr    $k0",
+    "     move $sp, $k1",
+    "    .balign 32",
+    ".set code, 1",
+    ".rept 15",
     "    lw    $k0, {saved_pc} + 4*code($zero)",
     "    lw    $a0, {saved_a0} + 4*code($zero)",
     "    lw    $a1, {saved_a1} + 4*code($zero)",
@@ -672,6 +700,7 @@ global_asm!(
     // Falls into:
     "",
     // --- Exceptions that the program has set no handler for: a0 = EPC, a1 = BadVAddr, a2 = Cause. --------------------
+    ".globl exos_unhandled",
     ".type exos_unhandled, @function",
     "exos_unhandled:",
     "    lui   $sp, %hi(exos_fault_stack_top)",
@@ -742,6 +771,11 @@ global_asm!(
     slice_a0 = const SAVE_PAGE + offset_of!(SavePage, a0) as u32 + 4 * END_OF_SLICE_SLOT as u32,
     page_capability = const SAVE_PAGE + offset_of!(SavePage, capability) as u32,
     handler_scratch = const HANDLER_SCRATCH,
+    resume_a0 = const offset_of!(Resume, a0),
+    resume_a1 = const offset_of!(Resume, a1),
+    resume_a2 = const offset_of!(Resume, a2),
+    resume_pc = const offset_of!(Resume, pc),
+    resume_sp = const offset_of!(Resume, sp),
     registers = const of_activity!(registers),
     hi = const of_activity!(hi),
     lo = const of_activity!(lo),

@@ -9,7 +9,7 @@
 #![no_main]
 exos_rt::program!(main);
 
-use exos::page_table;
+use exos::vm::{READ, Vm, WRITE};
 use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::{call, memory, println, program, public};
 
@@ -30,10 +30,10 @@ fn owned() -> usize {
 
 fn main() {
     let seed = program::number("seed").expect("the seed is an argument");
-    page_table::install();
+    Vm::install().expect("there is memory for it");
     let before = owned();
     // SAFETY: nothing else is at these addresses.
-    unsafe { page_table::demand_zero(ADDRESS, PAGES as u32).expect("there is room in the table") };
+    unsafe { Vm::zeros(ADDRESS, PAGES as u32, READ | WRITE).expect("there is room in the table") };
     let mut random = seed;
     let mut next = || {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -57,6 +57,6 @@ fn main() {
     // SAFETY: as above.
     let found = (0..PAGES).map(|page| unsafe { word(page).read_volatile() }).fold(0, sum);
     assert_eq!(found, written.into_iter().fold(0, sum));
-    assert_eq!(owned() - before, PAGES, "each page has a frame of its own");
+    assert_eq!(owned() - before, PAGES + 1, "each page has a frame of its own, and the table another leaf");
     println!("{}: {PAGES} pages kept what was written", program::name());
 }

@@ -7,7 +7,7 @@
 #![feature(asm_experimental_arch)]
 exos_rt::program!(main);
 
-use exos::page_table;
+use exos::vm::{self, READ, Vm, WRITE};
 use exos_rt::abi::exception::Code;
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES};
 use exos_rt::abi::{EnvId, Error};
@@ -32,7 +32,7 @@ fn use_page(address: u32, value: u32) {
     unsafe {
         assert_eq!(word.read_volatile(), 0);
         word.write_volatile(value);
-        page_table::protect(address, 1, exos_rt::abi::vm::entry_lo::VALID);
+        Vm::take(address, 1, WRITE);
         word.write_volatile(word.read_volatile() + 1);
         assert_eq!(word.read_volatile(), value + 1);
     }
@@ -40,7 +40,7 @@ fn use_page(address: u32, value: u32) {
 
 fn hook(address: u32, code: Code) -> bool {
     assert_eq!(code, Code::Modified);
-    page_table::allow(address, 1, page_table::RIGHTS);
+    Vm::give(address, 1, READ | WRITE);
     true
 }
 
@@ -65,12 +65,12 @@ extern "C" fn client(_: u32) -> ! {
 
 fn main() {
     let rounds = program::number("rounds").unwrap_or(1000);
-    page_table::install();
-    page_table::set_hook(Some(hook));
+    Vm::install().unwrap();
+    vm::set_hook(Some(hook));
     // SAFETY: nothing else is there; the stack is for this alone; main and server use no page in common.
     unsafe {
-        page_table::demand_zero(MAINS, rounds).unwrap();
-        page_table::demand_zero(SERVERS, program::number("pages").unwrap_or(PAGES)).unwrap();
+        Vm::zeros(MAINS, rounds, READ | WRITE).unwrap();
+        Vm::zeros(SERVERS, program::number("pages").unwrap_or(PAGES), READ | WRITE).unwrap();
         transfer::serve(serve, &STACK);
     }
     let (client, _) = spawn(client, 0, Some(1)).unwrap();

@@ -8,9 +8,9 @@
 exos_rt::program!(main);
 
 use core::arch::naked_asm;
-use exos::page_table;
+use exos::vm::{self, READ, Vm, WRITE};
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT};
+use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory, println};
 
@@ -32,7 +32,7 @@ fn grow(address: u32, code: Code) -> bool {
     let frame = memory::allocate().expect("there is a free frame");
     GROWN.add(1);
     // SAFETY: the page is one of the stack's that has not been used yet.
-    unsafe { page_table::map(address, frame << PAGE_SHIFT | page_table::RIGHTS).is_ok() }
+    unsafe { Vm::own(address, frame, READ | WRITE).is_ok() }
 }
 
 /// Calls a function on another stack, which ends at `stack`.
@@ -66,8 +66,8 @@ extern "C" fn descend(level: u32) -> u32 {
 }
 
 fn main() {
-    page_table::install();
-    page_table::set_hook(Some(grow));
+    Vm::install().expect("there is memory for it");
+    vm::set_hook(Some(grow));
     // SAFETY: the stack is nobody else's.
     let deepest = [(); 3].map(|()| unsafe { call_on(TOP, descend, 0) });
     assert!(deepest[0] > PAGES && deepest == [deepest[0]; 3], "{deepest:?}");

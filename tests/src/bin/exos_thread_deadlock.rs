@@ -8,7 +8,8 @@
 exos_rt::program!(main);
 
 use exos::sync::Mutex;
-use exos::{page_table, thread};
+use exos::thread;
+use exos::vm::Vm;
 
 static ONE: Mutex<()> = Mutex::new(());
 static OTHER: Mutex<()> = Mutex::new(());
@@ -21,7 +22,7 @@ extern "C" fn locks(_: u32) -> u32 {
 }
 
 fn main() {
-    page_table::install();
+    Vm::install().unwrap();
     thread::start();
     thread::spawn(locks, 0).unwrap();
     let _one = ONE.lock();

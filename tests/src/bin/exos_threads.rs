@@ -11,8 +11,9 @@ exos_rt::program!(main);
 
 use core::hint::black_box;
 use exos::sync::{Condition, Mutex, Poisoned};
+use exos::thread;
 use exos::thread::{Failed, Id, THREADS, exit, join, sleep_until, spawn, yield_now};
-use exos::{page_table, thread};
+use exos::vm::{self, Vm};
 use exos_rt::abi::Error;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory, println, public};
@@ -82,15 +83,17 @@ fn free() -> usize {
 }
 
 fn main() {
-    page_table::install();
+    Vm::install().unwrap();
     thread::start();
     // The leaf of the page table that stacks are in is made.
     assert_eq!(spawn(ends_early, 1).map(join), Ok(Ok(2)));
+    vm::drain();
     let before = free();
     shares();
     waits();
     ends();
     full();
+    vm::drain();
     assert_eq!(free(), before, "frames are lost");
     println!("exos_threads: all as it should be");
 }

@@ -15,9 +15,9 @@ mod beside;
 mod filled;
 
 use beside::{ADDRESS, Beside, look, map};
-use exos::page_table;
+use exos::vm::{self, READ, Vm, WRITE};
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, entry_lo};
+use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory, println, program};
 
@@ -43,21 +43,21 @@ fn allow(address: u32, code: Code) -> bool {
     let expected = address & !(PAGE_BYTES - 1) == ADDRESS + 2 * PAGE_BYTES && code == Code::Modified;
     if expected {
         ALLOWED.add(1);
-        page_table::allow(address, 1, page_table::RIGHTS);
+        Vm::give(address, 1, READ | WRITE);
         call::tlb_delete(address);
     }
     expected
 }
 
 fn main() {
-    page_table::install();
-    page_table::set_hook(Some(allow));
+    Vm::install().unwrap();
+    vm::set_hook(Some(allow));
     let beside = Beside::start();
     map(0);
     for page in 1..3 {
-        let frame = memory::allocate().unwrap() << PAGE_SHIFT;
+        let frame = memory::allocate().unwrap();
         // SAFETY: the frame is new, and nothing else is at the address.
-        unsafe { page_table::map(ADDRESS + page * PAGE_BYTES, frame | page_table::RIGHTS).unwrap() };
+        unsafe { Vm::own(ADDRESS + page * PAGE_BYTES, frame, READ | WRITE).unwrap() };
     }
     let rounds = program::number("rounds").unwrap_or(100);
     let (mut changed, mut wrong) = (0, 0);
@@ -65,7 +65,7 @@ fn main() {
         let value = 0x1000 + round;
         // SAFETY: the page is mapped.
         unsafe { (ADDRESS as *mut u32).write_volatile(value) };
-        page_table::protect(ADDRESS + 2 * PAGE_BYTES, 1, entry_lo::VALID);
+        Vm::take(ADDRESS + 2 * PAGE_BYTES, 1, WRITE);
         (0..3).for_each(|page| call::tlb_delete(ADDRESS + page * PAGE_BYTES));
         // SAFETY: it uses no memory but the three pages, and keeps what a function must keep.
         changed += u32::from(unsafe { touch(0x0123_4567 + round, ADDRESS, 0, 0) } != 0);

@@ -15,7 +15,8 @@ mod beside;
 mod filled;
 
 use beside::{ADDRESS, Beside, map};
-use exos::page_table;
+use exos::page_table::HARDWARE;
+use exos::vm::Vm;
 use exos_rt::abi::call::{CONTEXT_SWITCH, TLB_DELETE, TLB_PROBE, TLB_PROTECT, TLB_WRITE};
 use exos_rt::abi::vm::{PAGE_SHIFT, entry_lo};
 use exos_rt::shared::Shared;
@@ -76,10 +77,10 @@ filled! {
 }
 
 fn main() {
-    page_table::install();
+    Vm::install().unwrap();
     let beside = Beside::start();
     let frames = [map(100), map(101)];
-    let [entry_0, entry_1] = frames.map(|frame| frame << PAGE_SHIFT | page_table::RIGHTS);
+    let [entry_0, entry_1] = frames.map(|frame| frame << PAGE_SHIFT | HARDWARE);
     let rounds = program::number("rounds").unwrap_or(100);
     let (mut changed, mut wrong) = (0, 0);
     for round in 0..rounds {

@@ -13,7 +13,8 @@ exos_rt::program!(main);
 mod filled;
 
 use exos::sync::{Condition, Mutex};
-use exos::{page_table, thread};
+use exos::thread;
+use exos::vm::Vm;
 use exos_rt::{println, program};
 
 /// A place for one value.
@@ -70,7 +71,7 @@ extern "C" fn yields(rounds: u32) -> u32 {
 
 fn main() {
     let rounds = program::number("rounds").unwrap_or(20);
-    page_table::install();
+    Vm::install().unwrap();
     thread::start();
     let other = thread::spawn(yields, rounds).expect("there is room");
     let taker = thread::spawn(take, rounds).expect("there is room");

@@ -31,7 +31,10 @@ pub struct Series {
 
 /// The value behind `key=` among words.
 fn field<'a>(words: &'a str, key: &str) -> Result<&'a str> {
-    words.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).with_context(|| format!("it lacks {key}="))
+    words
+        .split(' ')
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+        .with_context(|| format!("it lacks {key}="))
 }
 
 /// The series that a program's lines describe, with their points.
@@ -107,7 +110,13 @@ pub fn print(figure: &[Series], paper: &Paper) {
         println!("  the paper's: {}, again and again", of_paper.run_order);
     }
     for series in figure {
-        println!("  {}: {} ({}{})", series.op, series.how, series.unit, series.clock.map_or(String::new(), |clock| format!(", {clock}")));
+        println!(
+            "  {}: {} ({}{})",
+            series.op,
+            series.how,
+            series.unit,
+            series.clock.map_or(String::new(), |clock| format!(", {clock}"))
+        );
     }
     println!();
 }

@@ -4,6 +4,7 @@ extern crate std;
 
 use super::machine::{Machine, Tables, slot};
 use crate::audit::Binding;
+use crate::frames::SEARCH_STEP;
 use aegis_abi::EnvId;
 use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, KERNEL, PUBLIC, READ};
 use std::string::{String, ToString};
@@ -57,11 +58,11 @@ fn of_frames() {
         assert!(text.starts_with("frame 6: is bound, yet not to be"), "{text}");
     }
     let text = after(|machine| {
-        machine.system.bind(6, BOUND_ANYWHERE + 512);
-        machine.system.bind(7, BOUND_ANYWHERE + 512);
+        machine.system.bind(6, BOUND_ANYWHERE + SEARCH_STEP);
+        machine.system.bind(7, BOUND_ANYWHERE + SEARCH_STEP);
     });
     assert!(text.starts_with("frame 7: is searched for, yet not being freed"), "{text}");
-    for binding in [17, 0x7fff_fffc, BOUND_ANYWHERE + 4096, BOUND_ANYWHERE + 513] {
+    for binding in [17, 0x7fff_fffc, BOUND_ANYWHERE + 4096, BOUND_ANYWHERE + SEARCH_STEP + 1] {
         let text = after(|machine| machine.system.bind(7, binding));
         assert!(text.starts_with("frame 7: its note of bindings is none"), "{text}");
     }
@@ -141,7 +142,7 @@ fn of_bindings() {
         machine.system.frame_free(&mut machine.tlbs, A, 6).unwrap_err();
         machine.tlbs = kept;
     });
-    assert!(text.contains("frame 6: binds a frame whose note of bindings says otherwise (0x00010200)"), "{text}");
+    assert!(text.contains("frame 6: binds a frame whose note of bindings says otherwise (0x00010400)"), "{text}");
 }
 
 /// What the context ids of the dead have bound is never used.

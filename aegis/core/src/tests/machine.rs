@@ -6,7 +6,7 @@ use crate::audit::Binding;
 use crate::capability::Key;
 use crate::contexts::ContextId;
 use crate::environments::{Environments, State};
-use crate::frames::{Frames, Verifier};
+use crate::frames::{Frames, SEARCH_STEP, Verifier};
 use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES, entry_index};
 use crate::mappings::Page;
 use crate::slices::Slices;
@@ -16,7 +16,7 @@ use aegis_abi::frame::{Capability, FREE, Frame, PUBLIC};
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::PAGE_SHIFT;
 use aegis_abi::{EnvId, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 use std::vec::Vec;
 
@@ -25,6 +25,8 @@ pub const NOBODY: u32 = 0x8005_0f00;
 /// Where the software TLB is.
 const SOFTWARE_TLB: u32 = 0x8005_8000;
 const TLB_ENTRIES: usize = 64;
+/// Of the instruction cache.
+const COLOURS: u32 = 4;
 
 /// The tables, which the kernel has at fixed addresses.
 pub struct Tables {
@@ -93,6 +95,8 @@ pub struct Tlbs {
     pub contents: Vec<u32>,
     pub flushes: u32,
     pub scrubs: u32,
+    /// Frames that the instruction cache may have lines of: all that were mapped since they were flushed.
+    pub fetched: BTreeSet<u32>,
 }
 
 /// The address of the tag for a page in a context.
@@ -114,6 +118,10 @@ impl Tlbs {
         if self.tlb.len() == TLB_ENTRIES {
             self.tlb.swap_remove((entry.page * 29 + entry.frame * 7) as usize % TLB_ENTRIES);
         }
+        if entry.write && self.contents[entry.frame as usize] == 0 {
+            self.contents[entry.frame as usize] = DIRT;
+        }
+        self.fetched.insert(entry.frame);
         self.tlb.push(entry);
     }
 
@@ -181,7 +189,7 @@ impl Hardware for Tlbs {
     }
 
     fn unbind_range(&mut self, frame: u32, from: u32, count: u32) {
-        assert!(count <= 512 && from + count <= SOFTWARE_TLB_ENTRIES);
+        assert!(count <= SEARCH_STEP && from + count <= SOFTWARE_TLB_ENTRIES);
         self.software.retain(|index, entry| !(from..from + count).contains(index) || entry.frame != frame);
     }
 
@@ -191,9 +199,17 @@ impl Hardware for Tlbs {
         self.flushes += 1;
     }
 
-    fn scrub(&mut self, frame: u32) {
+    fn zero(&mut self, frame: u32) {
         self.contents[frame as usize] = 0;
         self.scrubs += 1;
+    }
+
+    fn flush_instructions(&mut self, frame: u32) {
+        self.fetched.retain(|other| (other ^ frame) % COLOURS != 0);
+    }
+
+    fn colours(&self) -> u32 {
+        COLOURS
     }
 }
 

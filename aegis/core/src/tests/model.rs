@@ -203,6 +203,8 @@ struct Page {
     searched: u32,
     /// Where it was bound since they were broken last.
     slots: BTreeSet<u32>,
+    /// It is full of zeros, and was not bound since.
+    blank: bool,
 }
 
 /// What the model knows of an environment that lives.
@@ -288,7 +290,14 @@ impl<'a> World<'a> {
             1 => Owner::Public,
             _ => Owner::Free,
         };
-        let page = |frame| Page { owner: owner(frame), epoch: 0, breaking: false, searched: 0, slots: BTreeSet::new() };
+        let page = |frame| Page {
+            owner: owner(frame),
+            epoch: 0,
+            breaking: false,
+            searched: 0,
+            slots: BTreeSet::new(),
+            blank: false,
+        };
         Self {
             machine,
             pages: (0..FRAMES).map(page).collect(),
@@ -396,11 +405,12 @@ impl<'a> World<'a> {
         }
         if page.slots.len() > 1 {
             page.searched += SEARCH_STEP;
-            if page.searched < SOFTWARE_TLB_ENTRIES {
-                return Err(Error::Again);
+            if page.searched == SOFTWARE_TLB_ENTRIES {
+                page.searched = 0;
+                page.slots.clear();
             }
+            return Err(Error::Again);
         }
-        page.searched = 0;
         page.slots.clear();
         // One that waits for another, to become an environment with it, is kept from being bound.
         if then != Owner::Kernel {
@@ -414,9 +424,13 @@ impl<'a> World<'a> {
         let page = self.pages.get_mut(frame as usize).ok_or(Error::BadArgument)?;
         if page.owner == Owner::Free {
             page.owner = Owner::Env(caller);
-            return Ok(());
+        } else if !self.is_free(frame) {
+            return Err(Error::Busy);
+        } else {
+            self.break_bindings(frame, Owner::Env(caller))?;
         }
-        if !self.is_free(frame) { Err(Error::Busy) } else { self.break_bindings(frame, Owner::Env(caller)) }
+        self.pages[frame as usize].blank = true;
+        Ok(())
     }
 
     fn hand_over(&mut self, caller: EnvId, frame: u32, to: Owner) -> Result<(), Error> {
@@ -465,12 +479,16 @@ impl<'a> World<'a> {
         }
         self.owns(caller, frame)?;
         self.owns(caller, frame + 1)?;
-        // One after the other, the second in a call of its own.
-        let first = &self.pages[frame as usize];
-        if !first.breaking || !first.slots.is_empty() {
-            return self.break_bindings(frame, Owner::Kernel).and(Err(Error::Again));
+        // A call fills one of them with zeros.
+        let mut filled = false;
+        for frame in [frame, frame + 1] {
+            if filled {
+                return Err(Error::Again);
+            }
+            filled = !self.pages[frame as usize].blank;
+            self.break_bindings(frame, Owner::Kernel)?;
+            self.pages[frame as usize].blank = true;
         }
-        self.break_bindings(frame + 1, Owner::Kernel)?;
         Ok(self.bring_to_life(frame))
     }
 
@@ -483,6 +501,7 @@ impl<'a> World<'a> {
             let page = &mut self.pages[frame as usize];
             page.owner = owner;
             page.breaking = false;
+            page.blank = false;
         }
         let env = Env {
             home,
@@ -678,6 +697,7 @@ impl<'a> World<'a> {
         self.on_frame("allocate", frame, expected, result);
         if result.is_ok() {
             assert_eq!(self.machine.tlbs.contents[frame as usize], 0, "frame {frame} was not scrubbed");
+            assert!(!self.machine.tlbs.fetched.contains(&frame), "instructions of frame {frame} are left");
         }
         result
     }
@@ -778,6 +798,7 @@ impl<'a> World<'a> {
                 if mapped {
                     let context = self.context(caller);
                     self.pages[frame as usize].slots.insert(slot(context, page));
+                    self.pages[frame as usize].blank = false;
                     if write {
                         self.machine.tlbs.contents[frame as usize] = DIRT;
                     }
@@ -807,6 +828,7 @@ impl<'a> World<'a> {
                     for frame in [frame, frame + 1] {
                         assert!(!self.machine.tlbs.maps(frame), "frame {frame} of a new environment is mapped");
                         assert_eq!(self.machine.tlbs.contents[frame as usize], 0, "frame {frame} was not scrubbed");
+                        assert!(!self.machine.tlbs.fetched.contains(&frame), "instructions of frame {frame} are left");
                     }
                     self.issued.push(Issued { tag, of: Of::Env(id), right: CONTROL });
                 }

@@ -304,6 +304,9 @@ pub fn tlb_read(entry: u32) -> [(u32, EntryLo); 2] {
     [(tag, even), (tag | ODD, odd)]
 }
 
+/// Frames are flushed one by one: each has a colour of its own.
+pub const INSTRUCTION_COLOURS: u32 = aegis_abi::frame::COUNT as u32;
+
 /// Makes the instruction cache forget `bytes` bytes of physical memory from `start` on; both are multiples of 32. The
 /// data cache writes back what it has of them.
 pub fn flush_instructions(start: u32, bytes: u32) {
