@@ -14,7 +14,7 @@ use crate::paper::Paper;
 /// A line of a figure. As data it is a row like any other, with `points` in place of instructions and times.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Series {
-    /// `figure` and its number.
+    /// `figure` and its number, or another name.
     pub table: String,
     /// The series' name.
     op: String,
@@ -56,12 +56,17 @@ pub fn parse(lines: &[String], clock: Option<&'static str>) -> Result<Vec<Series
     Ok(all)
 }
 
+/// The table's name: a number is a figure of the paper's.
+fn table(words: &str) -> String {
+    let id = words.split(' ').next().unwrap_or_default();
+    if id.parse::<u32>().is_ok() { format!("figure{id}") } else { id.to_owned() }
+}
+
 fn describe(rest: &str, clock: Option<&'static str>) -> Result<Series> {
     let (words, how) = rest.split_once(" how=").context("it lacks how=")?;
     let word = |key| field(words, key).map(str::to_owned);
-    let id = words.split(' ').next().unwrap_or_default();
     Ok(Series {
-        table: format!("figure{id}"),
+        table: table(words),
         op: word("series")?,
         system: word("system")?,
         n: 0,
@@ -73,7 +78,7 @@ fn describe(rest: &str, clock: Option<&'static str>) -> Result<Series> {
 }
 
 fn add_point(rest: &str, all: &mut [Series]) -> Result<()> {
-    let table = format!("figure{}", rest.split(' ').next().unwrap_or_default());
+    let table = table(rest);
     let name = field(rest, "series")?;
     let number = |key| field(rest, key)?.parse::<u64>().with_context(|| format!("{key}= is not a number"));
     let mut series = all.iter_mut();
@@ -105,8 +110,8 @@ pub fn print(figure: &[Series], paper: &Paper) {
     }
     table.column_iter_mut().skip(2).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     println!("{table}");
-    println!("  order: {}", order(figure));
     if let Some(of_paper) = of_paper {
+        println!("  order: {}", order(figure));
         println!("  the paper's: {}, again and again", of_paper.run_order);
     }
     for series in figure {
