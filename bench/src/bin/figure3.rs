@@ -5,6 +5,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 use exos_policy::schedule::Policy;
 use exos_policy::stride::Stride;

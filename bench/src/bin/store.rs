@@ -7,6 +7,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 use aegis_bench::loop_of;
 use exos::backing;

@@ -29,7 +29,9 @@ pub const FIELDS: u32 = 16;
 
 const NURSERY: Range<u32> = 0x5000_0000..0x5000_0000 + NURSERY_PAGES * PAGE_BYTES;
 const OLD: u32 = NURSERY.end;
-const HALF: u32 = OLD_PAGES * PAGE_BYTES;
+/// A half has room for what lives on of the nursery besides.
+const HALF: u32 = (OLD_PAGES + NURSERY_PAGES) * PAGE_BYTES;
+const FULL: u32 = OLD_PAGES * PAGE_BYTES;
 const END: u32 = OLD + 2 * HALF;
 
 const CARD_SHIFT: u32 = 9;
@@ -69,6 +71,8 @@ pub struct Heap {
     old: u32,
     /// Where the half that is used begins.
     half: u32,
+    /// More lives than there is room for.
+    full: bool,
     roots: [u32; ROOTS],
     /// What has happened.
     pub counts: Counts,
@@ -124,7 +128,15 @@ impl Heap {
         }
         TAKEN.set(true);
         MARKED.iter().chain(&CHANGED).for_each(|one| one.set(0));
-        Ok(Self { barrier, new: NURSERY.start, old: OLD, half: OLD, roots: [0; ROOTS], counts: Counts::default() })
+        Ok(Self {
+            barrier,
+            new: NURSERY.start,
+            old: OLD,
+            half: OLD,
+            full: false,
+            roots: [0; ROOTS],
+            counts: Counts::default(),
+        })
     }
 
     /// What a root refers to.
@@ -147,7 +159,7 @@ impl Heap {
             return Err(Error::BadArgument);
         }
         let bytes = 4 * (1 + fields);
-        if self.new + bytes > NURSERY.end {
+        if self.full || self.new + bytes > NURSERY.end {
             self.collect()?;
         }
         let object = self.new;
@@ -182,8 +194,7 @@ impl Heap {
     /// # Errors
     /// [`Error::Full`] if there is more than the old space can take.
     pub fn collect(&mut self) -> Result<(), Error> {
-        let end = self.half + HALF;
-        if self.old + (self.new - NURSERY.start) > end {
+        if self.full || self.old + (self.new - NURSERY.start) > self.half + FULL {
             return self.collect_all();
         }
         self.counts.minor += 1;
@@ -218,8 +229,8 @@ impl Heap {
         if self.barrier == Barrier::Pages && self.old != begin {
             Vm::take(begin, (self.old - begin).div_ceil(PAGE_BYTES), WRITE);
         }
-        // The next collection of the nursery must have room.
-        if self.old + (NURSERY.end - NURSERY.start) > self.half + HALF { Err(Error::Full) } else { Ok(()) }
+        self.full = self.old > self.half + FULL;
+        if self.full { Err(Error::Full) } else { Ok(()) }
     }
 
     /// Moves what roots refer to and is `left`.
