@@ -19,6 +19,8 @@ pub struct Poisoned;
 pub struct Mutex<T> {
     /// The number of the thread that has it, 0 for none.
     owner: Shared<u32>,
+    /// How many wait for it.
+    wanted: Shared<u32>,
     value: UnsafeCell<T>,
 }
 
@@ -28,7 +30,7 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     /// An unlocked one.
     pub const fn new(value: T) -> Self {
-        Self { owner: Shared::new(0), value: UnsafeCell::new(value) }
+        Self { owner: Shared::new(0), wanted: Shared::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits until no other thread has it; access until the guard is dropped.
@@ -49,6 +51,7 @@ impl<T> Mutex<T> {
                     drop(hold);
                     panic!("a thread locks what it has locked");
                 }
+                self.wanted.add(1);
                 hold.wait(self.address(), true);
                 // It was handed over, or its thread has ended.
                 if self.owner.get() != me {
@@ -60,7 +63,13 @@ impl<T> Mutex<T> {
     }
 
     fn unlock(&self, hold: &mut Hold) {
-        let next = hold.wake_one(self.address());
+        let next = match self.wanted.get() {
+            0 => None,
+            wanted => {
+                self.wanted.set(wanted - 1);
+                hold.wake_one(self.address())
+            }
+        };
         self.owner.set(next.map_or(0, thread::Id::number));
     }
 
