@@ -16,6 +16,10 @@ const UNUSED: u32 = KERNEL_PAGES;
 /// Entries of the software TLB.
 const ENTRIES: u32 = STLB_INDEX_MASK / 4 + 1;
 
+/// From so many pages on it takes less to delete all entries of the TLB than to look for each page; what is still
+/// needed the software TLB has.
+const FEW: u32 = 16;
+
 /// An addressing context as the hardware knows it: a context id and the hash that goes with it.
 #[derive(Clone, Copy)]
 pub struct Context {
@@ -96,10 +100,10 @@ impl Context {
             at = at.wrapping_add(run * PAGE_BYTES);
             left -= run;
         }
-        if pages == 1 {
-            cp0::tlb_delete(self.tag(address));
+        if pages < FEW {
+            (0..pages).for_each(|page| cp0::tlb_delete(self.tag(address) + page * PAGE_BYTES));
         } else {
-            self.delete_range_of_tlb(self.tag(address), pages);
+            cp0::tlb_clear();
         }
     }
 

@@ -5,7 +5,7 @@ use super::layout::STLB_DISTANCE;
 use asm_lines::naked_asm;
 
 /// Takes the rights that are clear in `rights` from those of `pages` entries of the software TLB from `slot` on whose tags are `tag` and the following ones a
-/// page apart each. 10 instructions a page that is there, 6 for another.
+/// page apart each. 6 instructions a page that is there, 4 for another, and 3 for each four.
 ///
 /// `rights` is a word as programs write it.
 ///
@@ -18,25 +18,43 @@ pub unsafe extern "C" fn restrict(slot: u32, tag: u32, pages: u32, rights: u32) 
     naked_asm!(
         ".set noreorder",
         ".set noat",
+        ".macro page n",
+        "lw    $t0, 4*\\n($a0)",             // the tag
+        "lw    $t1, {distance} + 4*\\n($a0)", // EntryLo; and the delay of the load
+        "bne   $t0, $a1, 9f",
+        " addiu $a1, $a1, 0x1000",         // the next page's tag
+        "and   $t1, $t1, $a3",
+        "sw    $t1, {distance} + 4*\\n($a0)",
+        "9:",
+        ".endm",
         "nor   $a3, $a3, $zero",
         "andi  $a3, $a3, 0x600",           // VALID and DIRTY: what is to be taken
         "nor   $a3, $a3, $zero",           // a3: mask of what stays
-        "sll   $a2, $a2, 2",
-        "addu  $a2, $a2, $a0",             // a2: where the tags end
+        // One by one until a multiple of four is left.
         "1:",
-        "lw    $t0, 0($a0)",               // the tag
-        "addiu $a0, $a0, 4",               // and the delay of the load
-        "bne   $t0, $a1, 2f",
-        " addiu $a1, $a1, 0x1000",         // the next page's tag
-        "lw    $t1, {distance} - 4($a0)",  // EntryLo
-        "nop",                             // delay of the load
-        "and   $t1, $t1, $a3",
-        "sw    $t1, {distance} - 4($a0)",
-        "2:",
-        "bne   $a0, $a2, 1b",
+        "andi  $t0, $a2, 3",
+        "beq   $t0, $zero, 2f",
         " nop",
+        "page  0",
+        "addiu $a0, $a0, 4",
+        "b     1b",
+        " addiu $a2, $a2, -1",
+        "2:",
+        "beq   $a2, $zero, 4f",
+        " sll  $a2, $a2, 2",
+        "addu  $a2, $a2, $a0",             // a2: where the tags end
+        "3:",
+        "page  0",
+        "page  1",
+        "page  2",
+        "page  3",
+        "addiu $a0, $a0, 16",
+        "bne   $a0, $a2, 3b",
+        " nop",
+        "4:",
         "jr    $ra",
         " nop",
+        ".purgem page",
         distance = const STLB_DISTANCE,
     )
 }

@@ -53,6 +53,7 @@ extern "C" fn run(_: u32) -> ! {
     if ready.is_err() {
         call::exit(1);
     }
+    // SAFETY: as above.
     unsafe { serve(answer, &STACK) };
     READY.set(1);
     loop {

@@ -23,10 +23,10 @@ use crate::state::{State, get, set};
 use asm_lines::naked_asm;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
-use exos_rt::abi::call::TLB_WRITE;
+use exos_rt::abi::call::{TLB_DELETE, TLB_WRITE};
 use exos_rt::abi::exception::{Code, SavePage};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
-use exos_rt::sequences::{self, HANDLER_SCRATCH};
+use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
 use exos_rt::{call, memory};
 pub use exos_tables::{Inverted, Linear, Memory, PageTable, TABLE_PAGES, TwoLevel};
 
@@ -100,7 +100,7 @@ impl Memory for Machine {
 
     fn page(&mut self) -> Option<u32> {
         let number = get!(tables);
-        if number == TABLE_PAGES || 1 + number == get!(backed) && back(1 + number).is_err() {
+        if number == TABLE_PAGES || 1 + number == get!(backed) && back(number).is_err() {
             return None;
         }
         set!(tables, number + 1);
@@ -116,6 +116,7 @@ impl Memory for Machine {
 pub(crate) fn prepare() -> Result<(), Error> {
     if get!(backed) == 0 {
         back(2)?;
+        set!(protected.code, Code::Modified as u32);
         sequences::set_fault_stacks([STACK_TOP, 0]);
     }
     Ok(())
@@ -166,13 +167,142 @@ pub fn server_stack() -> Result<(), Error> {
 pub trait Form: PageTable {
     /// For [`Code::Modified`], [`Code::TlbLoad`] and [`Code::TlbStore`].
     const HANDLERS: [(Code, unsafe extern "C" fn()); 3];
+
+    /// Where the entry of the page of an address in user space is, or a word that is 0 if it is not mapped.
+    #[must_use]
+    fn place(address: u32) -> u32 {
+        Self::find(&Machine, ROOT, address >> PAGE_SHIFT).unwrap_or(&raw const EMPTY as u32)
+    }
+}
+
+/// Changes entries that lie in a row to what they have in common with a mask.
+///
+/// # Safety
+/// At `place` are so many entries.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn keep(place: u32, count: u32, mask: u32) {
+    // a0 = the first entry, a1 = how many, a2 = the mask. 15 instructions for four entries, 10 for one that is left over.
+    naked_asm!(
+        ".set noreorder",
+        "1:",
+        "andi  $t0, $a1, 3",
+        "beq   $t0, $zero, 2f",
+        " nop",
+        "lw    $t0, 0($a0)",
+        "addiu $a1, $a1, -1",
+        "and   $t0, $t0, $a2",
+        "sw    $t0, 0($a0)",
+        "b     1b",
+        " addiu $a0, $a0, 4",
+        "2:",
+        "beq   $a1, $zero, 4f",
+        " sll  $a1, $a1, 2",
+        "addu  $a1, $a1, $a0", // a1: where they end
+        "3:",
+        "lw    $t0, 0($a0)",
+        "lw    $t1, 4($a0)",
+        "lw    $t2, 8($a0)",
+        "lw    $t3, 12($a0)",
+        "and   $t0, $t0, $a2",
+        "sw    $t0, 0($a0)",
+        "and   $t1, $t1, $a2",
+        "sw    $t1, 4($a0)",
+        "and   $t2, $t2, $a2",
+        "sw    $t2, 8($a0)",
+        "and   $t3, $t3, $a2",
+        "sw    $t3, 12($a0)",
+        "addiu $a0, $a0, 16",
+        "bne   $a0, $a1, 3b",
+        " nop",
+        "4:",
+        "jr    $ra",
+        " nop",
+    )
+}
+
+/// Gives rights to those of the entries in a row that are not 0, and the hardware those of them that have been used.
+///
+/// # Safety
+/// At `place` are so many entries, at least one.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn grant(place: u32, count: u32, rights: u32) {
+    // a0 = the first entry, a1 = how many, a2 = the rights. 10 instructions an entry.
+    naked_asm!(
+        ".set noreorder",
+        "sll   $a1, $a1, 2",
+        "addu  $a1, $a1, $a0",          // a1: where they end
+        "sll   $a3, $a2, {to_hardware}", // a3: the same rights, the hardware's
+        "1:",
+        "lw    $t0, 0($a0)",
+        "addiu $a0, $a0, 4",            // and the delay of the load
+        "beq   $t0, $zero, 2f",
+        " sll  $t1, $t0, {TO_HARDWARE}",
+        "and   $t1, $t1, $a3",
+        "or    $t1, $t1, $a2",
+        "or    $t0, $t0, $t1",
+        "sw    $t0, -4($a0)",
+        "2:",
+        "bne   $a0, $a1, 1b",
+        " nop",
+        "jr    $ra",
+        " nop",
+        to_hardware = const TO_DONE + TO_HARDWARE,
+        TO_HARDWARE = const TO_HARDWARE,
+    )
+}
+
+/// Sets the rights of a page whose entry is at `place`, in the table and in the TLBs. Negative if it is not mapped.
+///
+/// # Safety
+/// It is the place of the entry of the page of `address`.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn set_rights(place: u32, address: u32, rights: u32) -> i32 {
+    // a0 = the entry's place, a1 = the address, a2 = the rights. 16 with syscall.
+    naked_asm!(
+        ".set noreorder",
+        "lw    $t0, 0($a0)",
+        "sll   $t2, $a2, {to_hardware}", // what they allow the hardware
+        "beq   $t0, $zero, 2f",
+        " sll  $t1, $t0, {TO_HARDWARE}", // what has been done
+        "and   $t1, $t1, $t2",
+        "or    $t1, $t1, $a2",
+        "addiu $t2, $zero, ~({HARDWARE} | {RIGHTS})",
+        "and   $t0, $t0, $t2",
+        "or    $a2, $t0, $t1",
+        "sw    $a2, 0($a0)",
+        "andi  $t0, $a2, {VALID} | {OWN}",
+        "xori  $t0, $t0, {VALID} | {OWN}",
+        "bne   $t0, $zero, 1f",
+        " addiu $v0, $zero, {TLB_WRITE}",
+        "syscall",                       // the page is mapped so already, but for the rights
+        "jr    $ra",
+        " nop",
+        "1:",
+        "addiu $v0, $zero, {TLB_DELETE}",
+        "syscall",
+        "jr    $ra",
+        " nop",
+        "2:",
+        "jr    $ra",
+        " addiu $v0, $zero, -1",
+        to_hardware = const TO_DONE + TO_HARDWARE,
+        TO_HARDWARE = const TO_HARDWARE,
+        HARDWARE = const HARDWARE,
+        RIGHTS = const RIGHTS,
+        VALID = const entry_lo::VALID,
+        OWN = const OWN,
+        TLB_WRITE = const TLB_WRITE,
+        TLB_DELETE = const TLB_DELETE,
+    )
 }
 
 /// Defines a form's handlers. Its lines look up the entry of the page of `$a1`; they may use `$a0` and `$v0`, which they
 /// save in the word for it, and leave the entry, or 0, in `$a2`.
 macro_rules! form {
-    ($form:ty, $module:ident, [$($line:literal),* $(,)?], $($operands:tt)*) => {
+    ($form:ty, $module:ident, {$($entry:item)*}, [$($line:literal),* $(,)?], $($operands:tt)*) => {
         impl Form for $form {
+            $($entry)*
+
             const HANDLERS: [(Code, unsafe extern "C" fn()); 3] = [
                 (Code::Modified, $module::modified),
                 (Code::TlbLoad, $module::load),
@@ -187,11 +317,11 @@ macro_rules! form {
             // A page that the program may not store to: if it has a handler that is called at once.
             form!(@handler $form, modified, 1, 10, [$($line),*], [
                 "andi  $a0, $a2, WRITE",
-                "lw    $v0, handlers + 4($zero)",
                 "bne   $a0, $zero, 2f",
-                " addiu $a2, $zero, {code}",
-                "bne   $v0, $zero, exos_call_handler",
-                " nop",
+                " lw   $v0, handlers + 4($zero)",
+                "lw    $a0, CURRENT($zero)",
+                "bne   $v0, $zero, exos_protected",
+                " lw   $a2, main_stack($zero)",
                 "2:",
             ], $($operands)*);
         }
@@ -206,6 +336,8 @@ macro_rules! form {
                 ".set noat",
                 ".set handlers, {handlers}",
                 ".set WRITE, {WRITE}",
+                ".set CURRENT, {CURRENT}",
+                ".set main_stack, {main_stack}",
                 "sw    $a0, {pc} + 4*{code}($zero)",
                 $($line,)*
                 concat!("sll   $a0, $a2, 31 - ", stringify!($bit)),
@@ -227,6 +359,8 @@ macro_rules! form {
                 missed = sym crate::vm::missed::<$form>,
                 handlers = const HANDLERS,
                 WRITE = const WRITE,
+                CURRENT = const CURRENT,
+                main_stack = const FAULT_STACK_WORD,
                 $($operands)*
             )
         }
@@ -234,7 +368,11 @@ macro_rules! form {
 }
 
 // From the first instruction to the one behind syscall: 13.
-form!(TwoLevel, two_level, [
+form!(TwoLevel, two_level, {
+    fn place(address: u32) -> u32 {
+        Machine.read(ROOT + (address >> 20 & 0x7fc)) + (address >> 10 & 0xffc)
+    }
+}, [
     "srl   $a0, $a1, 20",
     "andi  $a0, $a0, 0x7fc",
     "lw    $a0, {root}($a0)",              // the leaf
@@ -246,7 +384,7 @@ form!(TwoLevel, two_level, [
 ], root = const ROOT,);
 
 // 14, and 8 for each step of the search, 3 more if it goes up.
-form!(Linear, linear, [
+form!(Linear, linear, {}, [
     "sw    $v0, {scratch}($zero)",
     "lw    $v0, {root}($zero)",            // how many elements are left
     "lw    $a0, {root} + 4($zero)",        // the first of them
@@ -282,8 +420,8 @@ form!(Linear, linear, [
     "nop",
 ], root = const ROOT, scratch_v1 = const SCRATCH_V1, scratch_at = const SCRATCH_AT,);
 
-// 15, and 6 for each node that is passed over.
-form!(Inverted, inverted, [
+// 15, and 7 for each node that is passed over.
+form!(Inverted, inverted, {}, [
     "lw    $a0, {root}($zero)",            // where the chains begin
     "srl   $a2, $a1, 10",
     "andi  $a2, $a2, 0xffc",
@@ -298,8 +436,9 @@ form!(Inverted, inverted, [
     "nop",
     "beq   $a0, $v0, 5f",
     " nop",
+    "lw    $a2, 8($a2)",                   // the next one
     "b     3b",
-    " lw   $a2, 8($a2)",                   // the next one
+    " nop",
     "5:",
     "lw    $a2, 4($a2)",                   // the entry
     "nop",

@@ -1,6 +1,7 @@
 //! What ExOS keeps of an environment where its handlers find it: in the save page, behind what is the runtime's. So
 //! environments that share their memory have it apart.
 
+use crate::exception::Context;
 use crate::page_table::{PageTable, TwoLevel};
 use core::mem::offset_of;
 use exos_rt::abi::exception::SavePage;
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub pool: [u32; POOL],
     /// See `signal`.
     pub signals: [u32; 16],
+    /// What is saved for a handler of stores to protected pages, if it interrupts main.
+    pub protected: Context,
 }
 
 /// Where they are.
@@ -64,10 +67,10 @@ macro_rules! get {
 
 /// Sets a word.
 macro_rules! set {
-    ($field:ident $([$index:expr])?, $value:expr) => {{
+    ($field:ident $(.$part:ident)? $([$index:expr])?, $value:expr) => {{
         let value = $value;
         // SAFETY: as for `get`; and nobody but this library uses it.
-        unsafe { (&raw mut (*$crate::state::STATE).$field $([$index])?).write_volatile(value) }
+        unsafe { (&raw mut (*$crate::state::STATE).$field $(.$part)? $([$index])?).write_volatile(value) }
     }};
 }
 

@@ -55,7 +55,7 @@ use crate::backing;
 use crate::exception::{Context, handler};
 use crate::page_table::{
     ABSENT, COPY, Form, HARDWARE, LOCKED, Machine, OWN, RIGHTS, ROOT, SHARED, STACK_TOP, START, STORED, TABLE, TO_DONE,
-    TO_HARDWARE, TwoLevel, USED, prepare, settled,
+    TO_HARDWARE, TwoLevel, USED, grant, keep, prepare, set_rights, settled,
 };
 pub use crate::page_table::{READ, WRITE};
 use crate::state::{BORROWERS, POOL, get, set};
@@ -323,8 +323,12 @@ pub fn set_hook(hook: Option<Hook>) {
     set!(hook, hook.map_or(0, |hook| hook as *const () as u32));
 }
 
-fn page_of(address: u32) -> u32 {
+fn in_user_space(address: u32) {
     assert!(address < USER_END, "{address:#x} is not in user space");
+}
+
+fn page_of(address: u32) -> u32 {
+    in_user_space(address);
     address >> PAGE_SHIFT
 }
 
@@ -383,7 +387,8 @@ impl<T: Form> Space<T> {
     /// Here and below, if the address is not in user space.
     #[must_use]
     pub fn entry(address: u32) -> u32 {
-        T::find(&Machine, ROOT, page_of(address)).map_or(0, |place| Machine.read(place))
+        in_user_space(address);
+        Machine.read(T::place(address))
     }
 
     /// All pages that are mapped, in the order of their addresses.
@@ -542,8 +547,9 @@ impl<T: Form> Space<T> {
         let borrowers = if entry & COPY != 0 { borrowers() } else { 0 };
         if borrowers == 0 {
             recycle(frame);
-        } else if add(Record { what: LENT | frame, capability: NO_CAPABILITY, borrowers }).is_err() {
-            // No room to note it. It stays this environment's, and is lost until that ends: never another's.
+        } else {
+            // If there is no room to note it, it stays this environment's, unused, until that ends: never another's.
+            let _ = add(Record { what: LENT | frame, capability: NO_CAPABILITY, borrowers });
         }
     }
 
@@ -552,18 +558,24 @@ impl<T: Form> Space<T> {
     /// Takes rights from `pages` pages from that of `address` on: one call of the kernel's for each 128 pages.
     pub fn take(address: u32, pages: u32, rights: u32) {
         let lost = (rights & RIGHTS) << (TO_DONE + TO_HARDWARE);
-        let kept = !(lost | rights & RIGHTS);
-        let range = range(address, pages);
-        T::change(&mut Machine, ROOT, range.start, pages, |entry| entry & kept);
-        restrict(HARDWARE & !lost, range);
+        Self::keep(address, pages, !(lost | rights & RIGHTS), HARDWARE & !lost);
     }
 
     /// Gives rights to `pages` pages from that of `address` on, as far as they are mapped. The TLBs learn of it when an
     /// access finds them out of date.
     pub fn give(address: u32, pages: u32, rights: u32) {
-        let (rights, hardware) = (rights & RIGHTS, (rights & RIGHTS) << (TO_DONE + TO_HARDWARE));
         let range = range(address, pages);
-        T::change(&mut Machine, ROOT, range.start, pages, |entry| entry | rights | entry << TO_HARDWARE & hardware);
+        // SAFETY: the table says that so many entries are there.
+        let visit = |place, count| unsafe { grant(place, count, rights & RIGHTS) };
+        T::runs(&Machine, ROOT, range.start, pages, visit);
+    }
+
+    /// Leaves of the entries of pages what a mask has, and in the TLBs these rights of the hardware's.
+    fn keep(address: u32, pages: u32, mask: u32, hardware: u32) {
+        let range = range(address, pages);
+        // SAFETY: as above.
+        T::runs(&Machine, ROOT, range.start, pages, |place, count| unsafe { keep(place, count, mask) });
+        restrict(hardware, range);
     }
 
     /// Sets the rights of one page, in the table and in the TLBs.
@@ -571,16 +583,10 @@ impl<T: Form> Space<T> {
     /// # Errors
     /// [`Error::BadArgument`] if it is not mapped.
     pub fn protect(address: u32, rights: u32) -> Result<(), Error> {
-        let place = T::find(&Machine, ROOT, page_of(address)).ok_or(Error::BadArgument)?;
-        let entry = settled(Machine.read(place) & !RIGHTS | rights & RIGHTS);
-        Machine.write(place, entry);
-        if entry & OWN != 0 && entry & entry_lo::VALID != 0 {
-            // SAFETY: the page is mapped so already, but for the rights. It can only fail if that is not so any more.
-            let _ = unsafe { call::raw_tlb_write(0, address, entry, 0) };
-        } else {
-            call::tlb_delete(address);
-        }
-        Ok(())
+        in_user_space(address);
+        // SAFETY: it is the page's. TLBs that have it are told; a frame that is not ours they would have to look for.
+        let done = unsafe { set_rights(T::place(address), address, rights & RIGHTS) };
+        if done < 0 { Err(Error::BadArgument) } else { Ok(()) }
     }
 
     /// As [`protect`](Self::protect), page by page: what [`take`](Self::take) and [`give`](Self::give) are measured
@@ -606,16 +612,12 @@ impl<T: Form> Space<T> {
 
     /// Makes pages clean: the next store to each is an exception that notes it.
     pub fn clean(address: u32, pages: u32) {
-        let range = range(address, pages);
-        T::change(&mut Machine, ROOT, range.start, pages, |entry| entry & !(STORED | entry_lo::DIRTY));
-        restrict(entry_lo::VALID, range);
+        Self::keep(address, pages, !(STORED | entry_lo::DIRTY), entry_lo::VALID);
     }
 
     /// Makes pages count as not used: the next access to each is an exception that notes it.
     pub fn unreference(address: u32, pages: u32) {
-        let range = range(address, pages);
-        T::change(&mut Machine, ROOT, range.start, pages, |entry| entry & !(USED | HARDWARE));
-        restrict(0, range);
+        Self::keep(address, pages, !(USED | HARDWARE), 0);
     }
 
     /// Whether accesses to a page go past the cache. Its frame must not be in the cache: see what the machine says.
@@ -647,7 +649,8 @@ impl<T: Form> Space<T> {
     /// Ends that.
     pub fn unlock(address: u32, pages: u32) {
         let range = range(address, pages);
-        T::change(&mut Machine, ROOT, range.start, pages, |entry| entry & !LOCKED);
+        // SAFETY: as above.
+        T::runs(&Machine, ROOT, range.start, pages, |place, count| unsafe { keep(place, count, !LOCKED) });
     }
 
     // --- What happens when a page is missed. ------------------------------------------------------------------------------
@@ -965,6 +968,7 @@ impl<T: Form> Space<T> {
             Machine.write(ROOT + 4 * place, word);
         }
         set!(quota, u32::MAX);
+        set!(protected.code, Code::Modified as u32);
         set!(backed, 1 + birth.tables);
         set!(tables, birth.tables);
         set!(resident[0], birth.resident);

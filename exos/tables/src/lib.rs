@@ -80,12 +80,12 @@ pub trait PageTable {
     /// The first page from `from` on that is mapped.
     fn next(memory: &impl Memory, root: u32, from: u32) -> Option<u32>;
 
-    /// Changes the entries of those of `count` pages from `page` on that are mapped, to other words than 0.
-    fn change(memory: &mut impl Memory, root: u32, page: u32, count: u32, new: impl Fn(u32) -> u32) {
+    /// Tells where the entries of those of `count` pages from `page` on are that are mapped: addresses, and how many lie
+    /// there in a row. Among them may be words of pages that are not mapped, which are 0.
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(u32, u32)) {
         for page in page..page + count {
             if let Some(place) = Self::find(memory, root, page) {
-                let entry = memory.read(place);
-                memory.write(place, new(entry));
+                visit(place, 1);
             }
         }
     }

@@ -105,21 +105,13 @@ impl PageTable for TwoLevel {
         Self::leaves(memory, root).filter_map(|(_, leaf)| in_leaf(leaf)).min()
     }
 
-    fn change(memory: &mut impl Memory, root: u32, page: u32, count: u32, new: impl Fn(u32) -> u32) {
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(u32, u32)) {
         let (mut page, end) = (page, page + count);
         while page < end {
             let in_leaf = (ENTRIES - page % ENTRIES).min(end - page);
-            let start = Self::leaf(memory, root, page);
-            if start != memory.empty() {
-                let mut place = start + page % ENTRIES * 4;
-                let behind = place + in_leaf * 4;
-                while place != behind {
-                    let entry = memory.read(place);
-                    if entry != 0 {
-                        memory.write(place, new(entry));
-                    }
-                    place += 4;
-                }
+            let leaf = Self::leaf(memory, root, page);
+            if leaf != memory.empty() {
+                visit(leaf + page % ENTRIES * 4, in_leaf);
             }
             page += in_leaf;
         }

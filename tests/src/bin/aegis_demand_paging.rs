@@ -103,6 +103,6 @@ fn main() {
     for number in PAGES - 50..PAGES {
         write(page(number), number);
     }
-    assert_eq!(owned(), before + PAGES + 1 + 1, "that of the last page, and a leaf or two for it");
+    assert_eq!(owned(), before + PAGES + 1 + 2, "that of the last page, and two for leaves");
     println!("aegis_demand_paging: {PAGES} pages, {PAGES} frames");
 }

@@ -2,6 +2,7 @@
 //! fail in the same way as what it handles.
 //@ expect: exos_exceptions: 1000 of each cause, registers changed in 0
 //@ expect: exos_exceptions: nested
+//@ except-hazard: fpu its absence is one of the causes
 
 #![no_std]
 #![no_main]
@@ -27,7 +28,7 @@ filled! {
     /// One exception of each of six causes; the handlers skip the instruction, or allow the store.
     fn fail: all, [
         "lw    $a2, 1($zero)",
-        "sw    $a2, 2($zero)",
+        "sw    $a0, 2($zero)",
         "break",
         ".word 0x44800000", // mtc1 $zero, $f0
         "lui   $a3, 0x7fff",

@@ -16,6 +16,7 @@ fn never(_: Signal, _: &mut Context) {
 }
 
 #[inline(never)]
+#[expect(unconditional_recursion, reason = "that is the test")]
 fn level(n: u32) -> u32 {
     let words = core::hint::black_box([n; 64]);
     level(n + 1) + words[n as usize % 64]

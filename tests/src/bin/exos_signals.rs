@@ -1,6 +1,7 @@
 //! Signals: an action for each fault, on the program's stack or another, masks, the order of delivery, faults within
 //! actions, and escapes from them.
 //@ expect: exos_signals: done
+//@ except-hazard: fpu its absence is one of the causes
 //@ timeout: 60
 
 #![no_std]
@@ -84,6 +85,7 @@ extern "C" fn nothing(_: u32) {}
 /// Uses up a stack of a page.
 extern "C" fn deep(_: u32) {
     #[inline(never)]
+    #[expect(unconditional_recursion, reason = "that is the test")]
     fn level(n: u32) -> u32 {
         let words = core::hint::black_box([n; 64]);
         level(n + 1) + words[n as usize % 64]
@@ -129,8 +131,8 @@ fn main() {
     action(Signal::Bus, Some(skip), 0).unwrap();
     breakpoint();
     overflow();
-    // SAFETY: it is no instruction.
-    unsafe { core::arch::asm!(".word 0x0000003f", options(nostack)) };
+    // SAFETY: it is for a coprocessor that the program may not use.
+    unsafe { core::arch::asm!(".word 0x44800000", options(nostack)) };
     // SAFETY: it is misaligned.
     unsafe { core::arch::asm!("lw $8, 1($0)", "nop", out("$8") _, options(nostack)) };
     assert_eq!(order(), 0x2314);

@@ -296,6 +296,11 @@ pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
     });
 }
 
+/// Deletes all entries of the TLB.
+pub fn tlb_clear() {
+    tlb_delete_where(|_, _| true);
+}
+
 /// Entries of the TLB.
 pub fn tlb_entries() -> u32 {
     (read!(16, 1) >> 25 & 0x3f) + 1
