@@ -30,6 +30,7 @@ pub type Record = [u32; WORDS];
 const START: u32 = 0x6000_0000;
 
 /// Which page goes.
+#[allow(clippy::large_enum_variant, reason = "there is one, in the one store")]
 pub enum Policy {
     /// The least recently used.
     Lru(Lru),

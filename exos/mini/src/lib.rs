@@ -5,7 +5,7 @@
 //! program's only stack before the next one is taken; so there are no threads, no locks, no page table, no heap, and
 //! nothing to save between events. Only an event that outlasts its slice has registers kept for it ([`entries`]).
 //!
-//! A call comes by synchronous transfer, as [ExOS' runtime makes them](../exos_rt/transfer/index.html): four words, and two
+//! A call comes by synchronous transfer, as ExOS' runtime makes them (`exos_rt::transfer`): four words, and two
 //! for the answer. One that comes while an event is under way is refused.
 //!
 //! - [`entries`]: assembly, where the kernel enters the program

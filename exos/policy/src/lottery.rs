@@ -42,7 +42,7 @@ impl Policy for Lottery {
 
     fn next(&mut self) -> Option<u32> {
         // The upper half of the draw, times so many tickets: fits, and favours nobody noticeably.
-        let mut ticket = (self.draw() >> 16) * self.tickets >> 16;
+        let mut ticket = ((self.draw() >> 16) * self.tickets) >> 16;
         for &(id, tickets) in &self.clients {
             if ticket < tickets {
                 return Some(id);

@@ -58,7 +58,7 @@ fn cell(heap: &mut Heap, value: u32) -> u32 {
 
 fn exercise(barrier: Barrier) {
     // SAFETY: nothing else refers to it.
-    let model = unsafe { &mut *(&raw mut MODEL) };
+    let model = unsafe { &mut *core::ptr::addr_of_mut!(MODEL) };
     let mut heap = Heap::new(barrier).unwrap();
     assert_eq!(Heap::new(barrier).err(), Some(Error::Busy));
     for (list, numbers) in model.iter_mut().enumerate() {

@@ -77,14 +77,14 @@ fn main() {
     let taker = thread::spawn(take, rounds).expect("there is room");
     let mut changed = 0;
     for value in 1..=rounds {
-        // SAFETY: it keeps what a function must keep, and the function takes one argument.
-        changed += u32::from(match program::number("count") {
-            Some(_) => {
-                put(value);
-                unsafe { count(0x0123_4567 + value, 0, 0, 0) != 0 }
-            }
-            None => unsafe { apply(0x0123_4567 + value, put as *const () as u32, value, 0) != 0 },
-        });
+        if program::number("count").is_some() {
+            put(value);
+            // SAFETY: it keeps what a function must keep.
+            changed += u32::from(unsafe { count(0x0123_4567 + value, 0, 0, 0) } != 0);
+        } else {
+            // SAFETY: as above, and the function takes one argument.
+            changed += u32::from(unsafe { apply(0x0123_4567 + value, put as *const () as u32, value, 0) } != 0);
+        }
     }
     let sum = thread::join(taker).expect("it does not fail");
     assert_eq!(thread::join(other), Ok(rounds));
