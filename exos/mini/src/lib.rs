@@ -9,7 +9,7 @@
 //! for the answer. One that comes while an event is under way is refused.
 //!
 //! - [`entries`]: assembly, where the kernel enters the program
-//! - [`console`]: text
+//! - [`console`]: text on the console, without waiting
 
 #![no_std]
 #![feature(asm_experimental_arch)]
