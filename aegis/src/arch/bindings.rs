@@ -292,15 +292,15 @@ unsafe fn find_frame(frame: u32, entry: u32, end: u32) -> u32 {
             "lw    {b}, 4({at})",
             "lw    {c}, 8({at})",
             "lw    {d}, 12({at})",
-            // Below the size of a page is what differs in nothing but the low bits.
+            // What differs in nothing but the bits below the frame's number is less than its lowest bit.
             "xor   {a}, {a}, {wanted}",
             "xor   {b}, {b}, {wanted}",
             "xor   {c}, {c}, {wanted}",
             "xor   {d}, {d}, {wanted}",
-            "sltiu {a}, {a}, 0x1000",
-            "sltiu {b}, {b}, 0x1000",
-            "sltiu {c}, {c}, 0x1000",
-            "sltiu {d}, {d}, 0x1000",
+            "sltiu {a}, {a}, {low}",
+            "sltiu {b}, {b}, {low}",
+            "sltiu {c}, {c}, {low}",
+            "sltiu {d}, {d}, {low}",
             "or    {a}, {a}, {b}",
             "or    {c}, {c}, {d}",
             "or    {a}, {a}, {c}",
@@ -316,7 +316,8 @@ unsafe fn find_frame(frame: u32, entry: u32, end: u32) -> u32 {
             d = out(reg) _,
             at = inout(reg) at(entry) => found,
             end = in(reg) at(end),
-            wanted = in(reg) frame << PAGE_SHIFT,
+            wanted = in(reg) frame << EntryLo::FRAME_SHIFT,
+            low = const 1 << EntryLo::FRAME_SHIFT,
             options(nostack, preserves_flags, readonly)
         );
     }

@@ -66,6 +66,9 @@ bitflags::bitflags! {
 }
 
 impl EntryLo {
+    /// How far the frame's number is shifted left.
+    pub const FRAME_SHIFT: u32 = 12;
+
     /// A cached page in the frame at the physical address `frame`.
     pub fn page(frame: u32, writable: bool) -> Self {
         let dirty = if writable { Self::DIRTY } else { Self::empty() };

@@ -119,8 +119,11 @@ fn copied(number: u32, capability: Capability, place: u32, into: bool) -> bool {
     }
 }
 
-/// Has the contents of a frame kept; where.
-pub(crate) fn keep(backing: EnvId, number: u32) -> Result<u32, Error> {
+/// Has the contents of a frame of this environment's kept; where.
+///
+/// # Errors
+/// [`Error::Full`] if there is no room or no such environment; those of a [call](transfer::call).
+pub fn keep(backing: EnvId, number: u32) -> Result<u32, Error> {
     if backing.0 == 0 {
         return Err(Error::Full);
     }
@@ -128,8 +131,11 @@ pub(crate) fn keep(backing: EnvId, number: u32) -> Result<u32, Error> {
     if place == 0 { Err(Error::Full) } else { Ok(place) }
 }
 
-/// Has a frame filled with what is kept at a place, which is free then.
-pub(crate) fn fetch(backing: EnvId, place: u32, number: u32) -> Result<(), Error> {
+/// Has a frame of this environment's filled with what is kept at a place, which is free then.
+///
+/// # Errors
+/// [`Error::Denied`] if nothing of this environment's is kept there; those of a [call](transfer::call).
+pub fn fetch(backing: EnvId, place: u32, number: u32) -> Result<(), Error> {
     if request(backing, FETCH | place, number, frame::WRITE)? == 0 { Err(Error::Denied) } else { Ok(()) }
 }
 
@@ -139,7 +145,7 @@ fn request(backing: EnvId, what: u32, number: u32, right: u32) -> Result<u32, Er
 }
 
 /// Says that what is kept at a place is not needed.
-pub(crate) fn drop_copy(backing: EnvId, place: u32) {
+pub fn drop_copy(backing: EnvId, place: u32) {
     if backing.0 != 0 && place != 0 {
         // If it has died there is nothing to do.
         let _ = transfer::call(backing, [DROP | place, 0, 0, 0]);

@@ -1,5 +1,8 @@
 //! ExOS: the policies of an operating system as a library, each of which a program may take or replace.
 //!
+//! - [`thread`]: threads of one environment
+//! - [`sync`]: what threads wait for each other with
+//! - [`scheduler`]: who of several environments runs
 //! - [`page_table`]: what the pages of the normal segment are, and the handlers that consult it
 //! - [`vm`]: virtual memory on top of it: zeros and copies on demand, rights, sharing, paging
 //! - [`backing`]: environments that keep the contents of pages that others have no frames for
@@ -16,6 +19,9 @@ pub mod exception;
 pub mod page_table;
 pub mod pipe;
 pub mod rpc;
+pub mod scheduler;
 pub mod signal;
 mod state;
+pub mod sync;
+pub mod thread;
 pub mod vm;

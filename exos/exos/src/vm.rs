@@ -1276,6 +1276,11 @@ impl Drop for Busy {
     }
 }
 
+/// Whether an activity is changing the space.
+pub(crate) fn is_changing() -> bool {
+    get!(busy) != 0
+}
+
 /// Whether the other activity is changing the space.
 fn is_busy() -> bool {
     let busy = get!(busy);

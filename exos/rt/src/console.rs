@@ -4,6 +4,8 @@
 //! mixed with another program's. While the console's queue is full the program waits, a tick of the clock at a time.
 
 use crate::call;
+use crate::sequences::{HELD, SERVER, current};
+use crate::shared::Shared;
 use aegis_abi::Error;
 use aegis_abi::console::WRITE_MAX;
 use core::fmt::{self, Arguments, Write};
@@ -41,6 +43,26 @@ fn pause() {
     call::wait(Some(call::clock() + 1));
 }
 
+/// Where each activity's text is while it is written, if its stack is in no guaranteed mapping.
+static ELSEWHERE: [Shared<[u8; WRITE_MAX as usize]>; 2] = [const { Shared::new([0; WRITE_MAX as usize]) }; 2];
+
+/// Writes text from another place if the `error` is that the kernel does not read it where it is.
+fn write_elsewhere(text: &[u8], error: Error) -> Result<(), Error> {
+    if error != Error::BadPointer {
+        return Err(error);
+    }
+    let mut bytes = [0; WRITE_MAX as usize];
+    bytes[..text.len()].copy_from_slice(text);
+    let elsewhere = &ELSEWHERE[usize::from(current() == SERVER)];
+    let held = HELD.get();
+    HELD.set(1);
+    elsewhere.set(bytes);
+    // SAFETY: the text is in a static, which nobody changes meanwhile.
+    let result = call::console_write(unsafe { core::slice::from_raw_parts(elsewhere.as_ptr().cast(), text.len()) });
+    HELD.set(held);
+    result
+}
+
 struct Piece {
     bytes: [u8; WRITE_MAX as usize],
     used: usize,
@@ -48,8 +70,12 @@ struct Piece {
 
 impl Piece {
     fn send(&mut self) {
-        while call::console_write(&self.bytes[..self.used]) == Err(Error::Busy) {
-            pause();
+        loop {
+            let text = &self.bytes[..self.used];
+            match call::console_write(text).or_else(|error| write_elsewhere(text, error)) {
+                Err(Error::Busy) => pause(),
+                _ => break,
+            }
         }
         self.used = 0;
     }

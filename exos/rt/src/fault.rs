@@ -1,5 +1,6 @@
 //! What happens to a program that fails: it says so, with its name, the cause, the address, and where, and ends.
 
+use crate::shared::Shared;
 use crate::{call, println, program, sequences};
 use aegis_abi::console::PC;
 use aegis_abi::exception::Code;
@@ -36,11 +37,22 @@ pub(crate) unsafe extern "C" fn limit_reached() -> ! {
     call::exit(FAULTED)
 }
 
+/// What is called when a panic has been reported.
+static PANIC_HOOK: Shared<Option<fn()>> = Shared::new(None);
+
+/// Sets what is called when a panic has been reported, on the stack of what panicked. If it returns the program ends.
+pub fn set_panic_hook(hook: fn()) {
+    PANIC_HOOK.set(Some(hook));
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     match info.location() {
         Some(place) => println!("{}: panic: {} ({}:{})", program::name(), info.message(), place.file(), place.line()),
         None => println!("{}: panic: {}", program::name(), info.message()),
+    }
+    if let Some(hook) = PANIC_HOOK.get() {
+        hook();
     }
     call::exit(PANICKED)
 }

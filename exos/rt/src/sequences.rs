@@ -91,6 +91,7 @@
 //! While the server activity has work the environment must not be passed over because main waits; so it is woken
 //! before that activity gives up the processor, and when it is interrupted.
 
+use crate::shared::Shared;
 use crate::{fault, program};
 use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, OWN_WORDS, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
@@ -142,27 +143,45 @@ pub struct Resume {
 }
 
 /// A flow of control while it does not run.
+#[derive(Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Activity {
+pub struct Activity {
     /// By number. Those of `$zero`, `$k0` and `$k1` are not used.
-    registers: [u32; 32],
+    pub registers: [u32; 32],
     hi: u32,
     lo: u32,
     /// Where it goes on: as from a call that returns 0, with only those registers that a function preserves; or, if the
     /// lowest bit is set, with all. 0 before it has begun.
-    pc: u32,
+    pub pc: u32,
     /// Whose answer it waits for, 0 for nobody's.
     pub awaits: u32,
     /// The last answer: its kind ...
     pub kind: u32,
     /// ... and its words.
     pub answer: [u32; 2],
-    /// Its stack for exceptions that are handled in Rust.
-    fault_stack: u32,
+    /// Its stack for exceptions that are handled in Rust; 0 while something is on it.
+    pub fault_stack: u32,
     capability: [u32; 2],
     /// What `out` was when it was interrupted; see [`Own`].
     held: u32,
     slots: [[u32; 4]; SLOTS],
+}
+
+impl Activity {
+    /// One that has not begun.
+    pub const NEW: Self = Self {
+        registers: [0; 32],
+        hi: 0,
+        lo: 0,
+        pc: 0,
+        awaits: 0,
+        kind: 0,
+        answer: [0; 2],
+        fault_stack: 0,
+        capability: [0; 2],
+        held: 0,
+        slots: [[0; 4]; SLOTS],
+    };
 }
 
 /// What of the save page is the runtime's.
@@ -193,6 +212,8 @@ pub(crate) struct Own {
     pub notice_function: u32,
     /// Not 0 if it has yet to be told, since the server activity had work; then `owed` is not 0 either.
     pub noticed: u32,
+    /// Where the end of a slice goes on when it has saved main, 0 for nowhere.
+    switcher: u32,
     scratch: [u32; 2],
     /// Whom main has called by LRPC, 0 if nobody: then main is not to be resumed, but entered by the answer. One more
     /// than that if it has not trusted it with its registers.
@@ -255,6 +276,27 @@ pub(crate) fn limit() -> u32 {
     // SAFETY: as above.
     unsafe { (&raw const (*OWN).limit).read_volatile() }
 }
+
+/// Main as it stands in the save page, complete while it does not run.
+#[must_use]
+pub fn main_activity() -> *mut Activity {
+    // SAFETY: the address of a field, nothing is accessed.
+    unsafe { (&raw mut (*OWN).activities).cast() }
+}
+
+/// Sets where the end of a slice goes on when main is saved: there another main may be put in its place, before it goes
+/// on to `exos_resume`. No register is defined there, nor is there a stack, and the kernel does not ask a second time
+/// for the slice.
+///
+/// # Safety
+/// There is code at `switcher` that does so.
+pub unsafe fn set_switcher(switcher: u32) {
+    // SAFETY: as above; and only the end of a slice reads it.
+    unsafe { (&raw mut (*OWN).switcher).write_volatile(switcher) }
+}
+
+/// Not 0 while who has set a switcher must not put another main in the place of this one.
+pub static HELD: Shared<u32> = Shared::new(0);
 
 /// Which activity runs: 0 for main, else the server activity.
 #[must_use]
@@ -483,6 +525,7 @@ global_asm!(
     "    syscall",                     // does not come back
     // Start of a slice: no register is defined. In the same slice, what is current goes on.
     "exos_start_of_slice:",
+    ".globl exos_restore",
     "exos_restore:",
     "    lw    $k1, {current}($zero)",
     "    lw    $t1, {out}($zero)",
@@ -981,7 +1024,8 @@ global_asm!(
     "    addiu $t3, $t3, 1",
     "    beq   $t3, $t4, 1f",
     "     sw   $t3, {used}($zero)",
-    "    beq   $t0, $zero, exos_resume",
+    "    lw    $t1, {switcher}($zero)",
+    "    beq   $t0, $zero, 2f",
     "     addiu $v0, $zero, {SELF}",
     "    syscall",                     // a call is being served: not to be passed over
     "    move  $a0, $v0",
@@ -992,6 +1036,11 @@ global_asm!(
     "1:  lui   $sp, %hi(exos_fault_stack_top)",
     "    j     {limit_reached}",
     "     addiu $sp, $sp, %lo(exos_fault_stack_top)",
+    // t1 = who may put another main in the place of this one.
+    "2:  beq   $t1, $zero, exos_resume",
+    "     nop",
+    "    jr    $t1",
+    "     nop",
     "",
     // It ended in a transfer. t1 = how far behind exos_transfer; every other register but a0 and t0 is the program's.
     "exos_end_of_slice_in_transfer:",
@@ -1244,6 +1293,7 @@ global_asm!(
     BUSY_ERROR = const aegis_abi::Error::Busy as i32,
     used = const own!(used),
     limit = const own!(limit),
+    switcher = const own!(switcher),
     scratch = const own!(scratch),
     INDEX_MASK = const EnvId::INDEX_MASK,
     INDEX_SHIFT = const EnvId::INDEX_SHIFT,

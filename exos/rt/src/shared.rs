@@ -25,6 +25,11 @@ impl<T: Copy> Shared<T> {
         unsafe { self.0.get().read_volatile() }
     }
 
+    /// Where it is.
+    pub const fn as_ptr(&self) -> *mut T {
+        self.0.get()
+    }
+
     /// Sets the value.
     pub fn set(&self, value: T) {
         // SAFETY: nobody has a reference to it.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::build::{self, Board, Guest, Kind};
 use crate::console::Verdict;
 use crate::count::{Description, Loop, Summary, Watching, Window};
+use crate::figure::{self, Series};
 use crate::latency::{self, Longest};
 use crate::machine::{Clock, Job, Machine, Watch};
 use crate::paper::{Paper, REFERENCE, UNIX};
@@ -80,7 +81,15 @@ struct Results<'a> {
     toolchain: &'a str,
     machine: &'static str,
     machine_version: String,
-    results: Vec<Row<'a>>,
+    results: Vec<Line<'a>>,
+}
+
+/// An operation of a table, or a series of a figure.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Row(Box<Row<'a>>),
+    Series(&'a Series),
 }
 
 /// An operation of a table. A field that was not measured is absent.
@@ -153,12 +162,14 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 
     let progress = Progress::new(quiet);
     let mut measured = Vec::new();
+    let mut figures = Vec::new();
     let mut longest = None;
     for program in programs {
         progress.say(&format!("measuring {program} on {machine}"));
         let timeout = Duration::from_secs(arguments.timeout);
-        let (of_program, path) = measure(workspace, &guest, machine, &clocks, &program, timeout)?;
+        let (of_program, series, path) = measure(workspace, &guest, machine, &clocks, &program, timeout)?;
         measured.extend(of_program);
+        figures.extend(series);
         longest = Longest::longer(longest, path);
     }
     progress.done();
@@ -168,6 +179,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         let within = paper.table(table).map_or(0, |table| table.position(op));
         (paper.position(table), table.clone(), within, one.description.id)
     });
+    for figure in figures.chunk_by(|one: &Series, other| one.table == other.table) {
+        figure::print(figure, &paper);
+    }
     print(&measured, &paper, machine, &clocks);
     if let Some(longest) = longest {
         println!("longest path in the kernel: {longest}");
@@ -179,7 +193,11 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
             toolchain: &guest.toolchain.version,
             machine: machine.name(),
             machine_version: machine.version()?,
-            results: measured.iter().map(|one| row(one, &paper)).collect(),
+            results: measured
+                .iter()
+                .map(|one| Line::Row(Box::new(row(one, &paper))))
+                .chain(figures.iter().map(Line::Series))
+                .collect(),
         };
         let text = serde_json::to_string_pretty(&results)? + "\n";
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
@@ -210,8 +228,8 @@ fn benchmarks(guest: &Guest) -> impl Iterator<Item = String> {
     guest.programs.iter().filter(|(_, program)| program.kind == Kind::Benchmark).map(|(name, _)| name.clone())
 }
 
-/// Boots a benchmark program, on each clock if the machine has one, and measures its operations, and the kernel's
-/// longest path on the last clock.
+/// Boots a benchmark program, on each clock if the machine has one, and measures its operations; and on the last clock its
+/// figures, and the kernel's longest path.
 fn measure(
     workspace: &Workspace,
     guest: &Guest,
@@ -219,15 +237,16 @@ fn measure(
     clocks: &[Clock],
     program: &str,
     timeout: Duration,
-) -> Result<(Vec<Measured>, Option<Longest>)> {
+) -> Result<(Vec<Measured>, Vec<Series>, Option<Longest>)> {
     let clocks = if machine.has_clock() { clocks } else { &[Clock::Dec5000_200] };
     let image = guest.write_image(workspace, machine, &format!("{machine}-bench-{program}"), &[program.to_owned()])?;
     let mut measured: Vec<Measured> = Vec::new();
+    let mut series = Vec::new();
     let mut longest = None;
     for &clock in clocks {
         let job = Job { clock, watch: Watch::Marks, ..Job::new(&image, program, timeout) };
         let here;
-        (here, longest) = measure_once(workspace, guest, machine, &job)?;
+        (here, series, longest) = measure_once(workspace, guest, machine, &job)?;
         if measured.is_empty() {
             measured = here;
             continue;
@@ -242,7 +261,7 @@ fn measure(
             }
         }
     }
-    Ok((measured, longest))
+    Ok((measured, series, longest))
 }
 
 /// Boots a benchmark program once.
@@ -251,7 +270,7 @@ fn measure_once(
     guest: &Guest,
     machine: Machine,
     job: &Job,
-) -> Result<(Vec<Measured>, Option<Longest>)> {
+) -> Result<(Vec<Measured>, Vec<Series>, Option<Longest>)> {
     let program = job.arguments;
     let symbols = guest.symbols(workspace, machine);
     let mut watch = Watching::new(&symbols);
@@ -263,7 +282,9 @@ fn measure_once(
     let windows = watch.counter.finish().with_context(|| format!("the marks of {program}"))?;
     let measured = interpret(&run.lines, windows, machine.has_clock().then_some(job.clock));
     let longest = watch.longest.map(|stretch| Longest::new(&stretch, job, &symbols));
-    Ok((measured.with_context(|| program.to_owned())?, longest))
+    let series = figure::parse(&run.lines, machine.has_clock().then(|| job.clock.name()));
+    let of_program = || program.to_owned();
+    Ok((measured.with_context(of_program)?, series.with_context(of_program)?, longest))
 }
 
 /// Puts together what a program said of its marks and what was counted between them.
@@ -518,7 +539,7 @@ type Count = (String, usize, u64);
 fn counts(bench: &Bench, machine: Machine, program: &str) -> Result<Vec<Count>, Failed> {
     let timeout = Duration::from_secs(120);
     let measured = measure(&bench.workspace, &bench.guest, machine, &[Clock::Dec5000], program, timeout);
-    let (measured, _) = measured.map_err(|error| format!("{error:#}"))?;
+    let (measured, ..) = measured.map_err(|error| format!("{error:#}"))?;
     Ok(measured.into_iter().map(|one| (one.description.op, one.summary.n, one.summary.median)).collect())
 }
 
@@ -554,8 +575,21 @@ fn as_recorded(machine: Machine, program: &str, counts: &[Count]) -> Result<(), 
 
 /// Programs that are not counted on GXemul. Its clock is the host's, so while it writes its trace a time slice has only some
 /// thousand instructions, fewer than what these measure in one piece.
-const NOT_ON_GXEMUL: [&str; 9] =
-    ["calls", "colour", "table10", "table12", "table13", "table6", "table7", "table8", "table9"];
+const NOT_ON_GXEMUL: [&str; 13] = [
+    "calls",
+    "collector",
+    "colour",
+    "figure3",
+    "store",
+    "table10",
+    "table12",
+    "table13",
+    "table6",
+    "table7",
+    "table8",
+    "table9",
+    "threads",
+];
 
 /// The benchmark programs that all of the machines count.
 fn counted(guest: &Guest, machines: &[Machine]) -> Vec<String> {

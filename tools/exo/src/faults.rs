@@ -19,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 use decstation::Injection;
 use libtest_mimic::Trial;
 
+use crate::build;
 use crate::console::{Console, Verdict};
 use crate::machine::decstation::{CLOCK_LINE, Run};
 use crate::machine::{Job, Machine, Mark, Observer, Watch};
@@ -30,7 +31,8 @@ use crate::test::Bench;
 struct Case {
     /// What it is about.
     name: &'static str,
-    /// The program and its arguments: as a rule two rounds, the first with a cold TLB, the second with a warm one.
+    /// The program and its arguments: as a rule two rounds, the first with a cold TLB, the second with a warm one. Before it,
+    /// those that run beside it.
     program: &'static str,
     /// What it says if all went well.
     line: &'static str,
@@ -164,6 +166,30 @@ const CASES: &[Case] = &[
         instructions: 500..12_000,
         faults: &[Fault::Interrupt, Fault::Tick],
     },
+    // Threads that change over by themselves: a mutex, condition variables, the switch.
+    Case {
+        name: "threads",
+        program: "inject_threads,rounds=2",
+        line: "inject_threads: 2 passed, their sum 3, registers changed in 0",
+        instructions: 1000..20_000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
+    // A thread that loses the processor at the end of a slice while others can run, and goes on whole.
+    Case {
+        name: "thread_changed",
+        program: "inject_threads,rounds=1,count=1",
+        line: "inject_threads: 1 passed, their sum 1, registers changed in 0",
+        instructions: 10..40_000,
+        faults: &[Fault::Tick, Fault::Both],
+    },
+    // A call of a program of the other library operating system.
+    Case {
+        name: "mini",
+        program: "mini_counter mini_beside,rounds=2",
+        line: "mini_beside: 2 calls, the sum 3, registers changed in 0",
+        instructions: 300..5000,
+        faults: &[Fault::Interrupt, Fault::Tick, Fault::Both],
+    },
 ];
 
 /// The mark around what is to be interrupted.
@@ -186,13 +212,8 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for case in CASES {
         for &fault in case.faults {
-            let what = match fault {
-                Fault::Interrupt => "interrupted",
-                Fault::Tick => "end_of_slice",
-                Fault::Both => "interrupted_after_end_of_slice",
-            };
             let bench = Arc::clone(bench);
-            trials.push(Trial::test(format!("model::{what}_at_every_instruction::{}", case.name), move || {
+            trials.push(Trial::test(trial_name(case, fault), move || {
                 everywhere(&bench, case, fault).map_err(|error| format!("{error:#}").into())
             }));
         }
@@ -202,6 +223,26 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
         kernel_fault(&bench).map_err(|error| format!("{error:#}").into())
     }));
     trials
+}
+
+fn trial_name(case: &Case, fault: Fault) -> String {
+    let what = match fault {
+        Fault::Interrupt => "interrupted",
+        Fault::Tick => "end_of_slice",
+        Fault::Both => "interrupted_after_end_of_slice",
+    };
+    format!("model::{what}_at_every_instruction::{}", case.name)
+}
+
+/// The programs that the tests need whose names contain a filter that begins with their area; none if others may have
+/// such names.
+pub fn programs(filter: &str) -> Vec<&'static str> {
+    if !filter.starts_with("model::") || !filter.contains("_at_every_instruction::") {
+        return Vec::new();
+    }
+    let wanted = |case: &&Case| case.faults.iter().any(|&fault| trial_name(case, fault).contains(filter));
+    let programs = CASES.iter().filter(wanted).flat_map(|case| case.program.split(' '));
+    programs.map(build::program_name).collect()
 }
 
 /// Plants a fault at each instruction between the marks of a program.
@@ -265,7 +306,12 @@ fn kernel_fault(bench: &Bench) -> Result<()> {
 }
 
 fn image(bench: &Bench, case: &Case, name: &str) -> Result<PathBuf> {
-    bench.guest.write_image(&bench.workspace, Machine::Decstation, name, &[case.program.to_owned()])
+    bench.guest.write_image(&bench.workspace, Machine::Decstation, name, &words(case))
+}
+
+/// The programs of a case, with their arguments.
+fn words(case: &Case) -> Vec<String> {
+    case.program.split(' ').map(str::to_owned).collect()
 }
 
 /// What all runs of a case have in common.

@@ -11,6 +11,7 @@ mod count;
 mod directives;
 mod doctor;
 mod faults;
+mod figure;
 mod gdb;
 mod hazards;
 mod host_tests;

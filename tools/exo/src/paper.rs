@@ -10,6 +10,25 @@ use serde::Deserialize;
 pub struct Paper {
     machines: BTreeMap<String, Machine>,
     table: Vec<Table>,
+    figure: Vec<Figure>,
+}
+
+/// A figure of the paper.
+#[derive(Debug, Deserialize)]
+pub struct Figure {
+    /// Its number.
+    pub id: String,
+    /// What it shows.
+    pub title: String,
+    /// Which series grew, from point to point.
+    #[serde(default)]
+    pub run_order: String,
+    /// The last point of each series, as plotted.
+    #[serde(default)]
+    pub last: BTreeMap<String, f64>,
+    /// The last point of each series' ideal line.
+    #[serde(default)]
+    pub ideal: BTreeMap<String, f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +66,11 @@ impl Paper {
     /// The table of this number.
     pub fn table(&self, id: &str) -> Option<&Table> {
         self.table.iter().find(|table| table.id == id)
+    }
+
+    /// The figure of this number.
+    pub fn figure(&self, id: &str) -> Option<&Figure> {
+        self.figure.iter().find(|figure| figure.id == id)
     }
 
     /// Where a table stands among the paper's; those that it lacks stand behind.

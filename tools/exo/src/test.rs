@@ -20,8 +20,8 @@ use crate::{bench, boot_tests, bounds, faults, gdb, host_tests, key, lockstep, r
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, exos, inject, hostile,
-    /// bench, gdb, host)
+    /// Run the tests whose names contain one of these; names begin with an area (boot, model, aegis, exos, mini, inject,
+    /// hostile, bench, gdb, host)
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
     /// The machine to boot; all by default
@@ -42,7 +42,7 @@ pub struct Arguments {
 }
 
 /// What the names of tests on machines begin with.
-const MACHINE_AREAS: [&str; 8] = ["aegis", "bench", "boot", "exos", "gdb", "hostile", "inject", "model"];
+const MACHINE_AREAS: [&str; 9] = ["aegis", "bench", "boot", "exos", "gdb", "hostile", "inject", "mini", "model"];
 
 /// Those of them that have tests which are no programs.
 const OTHER_AREAS: [&str; 4] = ["bench", "boot", "gdb", "model"];
@@ -129,9 +129,11 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
 /// The programs that are needed if the filters name whole areas in which all tests are programs; else none, for all.
 fn wanted_programs(workspace: &Workspace, filters: &[String]) -> Result<Vec<String>> {
     let of_programs = |filter: &String| {
-        filter.split_once("::").is_some_and(|(area, _)| MACHINE_AREAS.contains(&area) && !OTHER_AREAS.contains(&area))
+        let of_area = |(area, _)| MACHINE_AREAS.contains(&area) && !OTHER_AREAS.contains(&area);
+        filter.split_once("::").is_some_and(of_area) || !faults::programs(filter).is_empty()
     };
-    let mut names = BTreeSet::new();
+    let mut names: BTreeSet<String> =
+        filters.iter().flat_map(|filter| faults::programs(filter)).map(str::to_owned).collect();
     if !filters.iter().all(of_programs) {
         return Ok(Vec::new());
     }
