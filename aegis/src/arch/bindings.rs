@@ -114,14 +114,6 @@ impl Context {
             cp0::tlb_clear();
         }
     }
-
-    fn delete_range_of_tlb(self, first: u32, pages: u32) {
-        // Neighbouring pages with one context id have tags a page apart, and those of other ids lie between.
-        cp0::tlb_delete_where(|tag, _| {
-            let distance = tag.wrapping_sub(first);
-            distance.is_multiple_of(PAGE_BYTES) && distance / PAGE_BYTES < pages
-        });
-    }
 }
 
 /// Deletes `pages` pages from that of `address` on from both TLBs, in several contexts; the TLB is walked once.
