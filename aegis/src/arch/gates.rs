@@ -191,8 +191,14 @@ global_asm!(
     "    stack_gate {console_read}",
     "    .org {CONSOLE_GIVE}",
     "    stack_gate {console_give}",
+    "    .org {REVOKE}",
+    "    stack_gate {revoke}",
+    "    .org {FRAME_REPOSSESS}",
+    "    stack_gate {frame_repossess}",
+    "    .org {SLICE_REPOSSESS}",
+    "    stack_gate {slice_repossess}",
     "",
-    "    empty_gates ({gates} * {gate_bytes} - {CONSOLE_GIVE} - 2 * {gate_bytes}) / {gate_bytes}",
+    "    empty_gates ({gates} * {gate_bytes} - {SLICE_REPOSSESS} - 2 * {gate_bytes}) / {gate_bytes}",
     "",
     "    .org {TLB_WRITE}",                      // the last one, and longer than a gate
     primitives::tlb_write!(),
@@ -287,4 +293,7 @@ global_asm!(
     ICACHE_FLUSH = const number::ICACHE_FLUSH, icache_flush = sym call::icache_flush,
     CONSOLE_READ = const number::CONSOLE_READ, console_read = sym call::console_read,
     CONSOLE_GIVE = const number::CONSOLE_GIVE, console_give = sym call::console_give,
+    REVOKE = const number::REVOKE, revoke = sym call::revoke,
+    FRAME_REPOSSESS = const number::FRAME_REPOSSESS, frame_repossess = sym call::frame_repossess,
+    SLICE_REPOSSESS = const number::SLICE_REPOSSESS, slice_repossess = sym call::slice_repossess,
 );

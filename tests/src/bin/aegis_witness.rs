@@ -14,6 +14,8 @@ use exos_rt::sequences::slices_used;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory, println, program, public};
 
+/// Time slices for which it stays, unless it is told otherwise.
+const STAY: u32 = 4;
 /// Where it has pages that the kernel does not guarantee.
 const PAGES: u32 = NORMAL_START + 0x70_0000;
 /// Of those.
@@ -41,7 +43,7 @@ fn word(page: u32) -> *mut u32 {
 }
 
 fn main() {
-    let stay = program::number("stay").unwrap_or(4);
+    let stay = program::number("stay").unwrap_or(STAY);
     let mut memory = [0_u32; 512];
     let id = call::self_id();
     let position = public::position();
