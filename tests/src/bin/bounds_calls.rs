@@ -263,6 +263,9 @@ fn console_and_rest() {
         raw(number::SET_HANDLER, code, 0x8000_0000, 0, 0);
     }
     raw(0x1f00, 0, 0, 0, 0);
+    raw(number::REVOKE, call::self_id().0, 0, 0, 0);
+    raw(number::FRAME_REPOSSESS, 0x400, 0, 0, 0);
+    raw(number::SLICE_REPOSSESS, 0, 0, 0, 0);
     raw(number::CONSOLE_READ, 0, 0, 0, 0);
     raw(number::CONSOLE_GIVE, call::self_id().0, 0, 0, 0);
     // SAFETY: nothing is there.

@@ -117,7 +117,7 @@ const JUMP: u32 = 0x2002;
 const NO_CALL: u32 = 0x2003;
 
 /// Calls, their weights, and what their arguments are drawn from. `$v1` is always an id.
-static STEPS: [(u32, u32, [Draw; 4]); 40] = [
+static STEPS: [(u32, u32, [Draw; 4]); 43] = [
     (TRANSFER, 6, [Any; 4]),
     (number::SELF, 1, [Any; 4]),
     (TRANSFER_ASYNC, 6, [Any; 4]),
@@ -153,7 +153,10 @@ static STEPS: [(u32, u32, [Draw; 4]); 40] = [
     (number::ICACHE_FLUSH, 2, [Physical, Bytes, Any, Any]),
     (number::CONSOLE_READ, 1, [Any; 4]),
     (number::CONSOLE_GIVE, 2, [Id, Any, Any, Any]),
-    (TLB_WRITE, 41, [Tag(0), Address, EntryLo, Tag(1)]),
+    (number::REVOKE, 1, [Id, Few, Few, Tick]),
+    (number::FRAME_REPOSSESS, 2, [Frame, Any, Any, Any]),
+    (number::SLICE_REPOSSESS, 2, [Position, Any, Any, Any]),
+    (TLB_WRITE, 36, [Tag(0), Address, EntryLo, Tag(1)]),
     (LOAD, 24, [Any, Address, Any, Any]),
     (STORE, 16, [Any, Address, Any, Any]),
     (JUMP, 2, [Any, Nowhere, Any, Any]),
@@ -449,6 +452,7 @@ struct Addresses {
     entries: [unsafe extern "C" fn(); 2],
     return_sequences: [u32; 2],
     resume: [unsafe extern "C" fn(); 2],
+    revocation: u32,
 }
 
 const _: () = assert!(
@@ -466,6 +470,7 @@ static HEADER: Addresses = Addresses {
     entries: [random_entry; 2],
     return_sequences: [0; 2],
     resume: [random_resume, random_resume_end],
+    revocation: 0,
 };
 
 /// A child as this program knows it.

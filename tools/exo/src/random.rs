@@ -43,7 +43,7 @@ const INTERVAL: u64 = 1 << 23;
 /// Megabytes of memory: little, since each audit copies it.
 const MEMORY: u32 = 4;
 /// Steps of the program, bits of `without`.
-const KINDS: u32 = 40;
+const KINDS: u32 = 43;
 /// How many calls the test makes, and its seed.
 const CALLS: u32 = 1_000_000;
 const SEED: u32 = 1;
