@@ -254,7 +254,7 @@ global_asm!(
     "    .word mini_synchronous, 0",
     "    .word mini_return, mini_return",
     "    .word mini_resume_range, mini_resume_end",
-    "    .word 0",                      // it is not told of revocation
+    "    .word 0",                     // it is not told of revocation
     "",
     ".section .stack, \"aw\", @nobits",
     "    .balign 4096",
