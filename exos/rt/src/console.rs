@@ -6,6 +6,7 @@
 use crate::call;
 use aegis_abi::Error;
 use aegis_abi::console::WRITE_MAX;
+use core::cell::UnsafeCell;
 use core::fmt::{self, Arguments, Write};
 
 /// Prints to the console.
@@ -41,6 +42,15 @@ fn pause() {
     call::wait(Some(call::clock() + 1));
 }
 
+/// Where a piece is for the kernel to read, if the stack is in memory that it does not read.
+struct Pinned(UnsafeCell<[u8; WRITE_MAX as usize]>);
+
+// SAFETY: see where it is used.
+unsafe impl Sync for Pinned {}
+
+#[unsafe(link_section = ".pinned")]
+static PINNED: Pinned = Pinned(UnsafeCell::new([0; WRITE_MAX as usize]));
+
 struct Piece {
     bytes: [u8; WRITE_MAX as usize],
     used: usize,
@@ -48,8 +58,21 @@ struct Piece {
 
 impl Piece {
     fn send(&mut self) {
-        while call::console_write(&self.bytes[..self.used]) == Err(Error::Busy) {
-            pause();
+        loop {
+            match call::console_write(&self.bytes[..self.used]) {
+                Err(Error::Busy) => pause(),
+                // The stack is not pinned.
+                Err(Error::BadPointer) => {
+                    let pinned = PINNED.0.get();
+                    // SAFETY: only one flow of control of a program whose stack is not pinned prints.
+                    if unsafe { pinned.replace(self.bytes); call::console_write(&(&*pinned)[..self.used]) } == Err(Error::Busy) {
+                        pause();
+                    } else {
+                        break;
+                    }
+                }
+                _ => break,
+            }
         }
         self.used = 0;
     }

@@ -1,5 +1,6 @@
 //! What happens to a program that fails: it says so, with its name, the cause, the address, and where, and ends.
 
+use crate::shared::Shared;
 use crate::{call, println, program, sequences};
 use aegis_abi::console::PC;
 use aegis_abi::exception::Code;
@@ -9,6 +10,14 @@ use core::panic::PanicInfo;
 pub const FAULTED: u32 = 128;
 /// The exit status after a panic.
 pub const PANICKED: u32 = 101;
+
+/// How a program ends that panics, if not by the call.
+static EXIT: Shared<Option<fn(u32) -> !>> = Shared::new(None);
+
+/// From now on a panic ends the program by `exit`.
+pub fn set_exit(exit: fn(u32) -> !) {
+    EXIT.set(Some(exit));
+}
 
 /// Called by assembly, on a stack of its own, for every exception that has no other handler.
 pub(crate) unsafe extern "C" fn unhandled(epc: u32, address: u32, cause: u32) -> ! {
@@ -42,5 +51,8 @@ fn panic(info: &PanicInfo) -> ! {
         Some(place) => println!("{}: panic: {} ({}:{})", program::name(), info.message(), place.file(), place.line()),
         None => println!("{}: panic: {}", program::name(), info.message()),
     }
-    call::exit(PANICKED)
+    match EXIT.get() {
+        Some(exit) => exit(PANICKED),
+        None => call::exit(PANICKED),
+    }
 }

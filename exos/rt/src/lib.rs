@@ -33,6 +33,7 @@
 #![no_std]
 #![feature(asm_experimental_arch)]
 
+pub mod archive;
 pub mod call;
 pub mod console;
 pub mod environment;

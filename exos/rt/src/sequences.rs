@@ -8,6 +8,11 @@
 //! ([`ProgramHeader`]). Both lie within one page, so that, once their first load has gone through, neither code nor
 //! data misses the TLB until they are left.
 //!
+//! A third piece of code uses the first range: a compare-and-swap, whose last instruction is its store. Where it is
+//! interrupted it is begun anew, so it is in one piece for every program that shares the word ([`Shared`]).
+//!
+//! [`Shared`]: crate::shared::Shared
+//!
 //! # Activities
 //!
 //! An environment has two flows of control. *Main* is the program; the *server activity* serves a call from another
@@ -253,6 +258,9 @@ pub const fn unwindow(address: u32) -> Option<u32> {
 
 unsafe extern "C" {
     fn exos_return();
+    /// Replaces the word at `address` by `new` if it is `expected`, in one piece as seen by every environment. What it
+    /// was.
+    pub(crate) fn exos_compare_and_swap(address: *mut u32, expected: u32, new: u32) -> u32;
     /// Suspends the current activity and makes the call `number`, which ends the slice, with `argument` in `$a0` and
     /// `$v1`. Returns 0 when the activity is resumed, and what the call says if it refuses.
     pub(crate) fn exos_suspend(argument: u32, number: u32) -> i32;
@@ -306,8 +314,23 @@ global_asm!(
     "    .balign 32",
     "    .set code, code + 1",
     ".endr",
-    "exos_return_end:",
     ".size exos_return, . - exos_return",
+    // --- Compare and swap, in the same range, so that one that is interrupted is begun anew: a0 = the word's address,
+    // a1 = what is expected there, a2 = what is to be there. v0 = what was there. The store is the last instruction, so
+    // whoever interrupts it either has it begun anew, or comes behind it. ---------------------------------------------
+    ".globl exos_compare_and_swap",
+    ".type exos_compare_and_swap, @function",
+    "exos_compare_and_swap:",
+    "    lw    $v0, 0($a0)",
+    "    nop",                         // delay of the load
+    "    bne   $v0, $a1, 1f",
+    "     nop",
+    "    jr    $ra",
+    "     sw   $a2, 0($a0)",
+    "1:  jr    $ra",
+    "     nop",
+    ".size exos_compare_and_swap, . - exos_compare_and_swap",
+    "exos_return_end:",
     "",
     // --- The range in which both activities are complete in memory. At its end of slice the program is not entered. --
     "    .balign 1024",

@@ -3,6 +3,7 @@
 //! The machine has one processor, so a word that is read or written by one instruction is never seen half written; and
 //! more than that no cell of this kind promises: what is read may be old by the time it is used.
 
+use crate::sequences::exos_compare_and_swap;
 use core::cell::UnsafeCell;
 
 /// A value that is read from and written to memory each time, by whatever environment or activity.
@@ -33,6 +34,23 @@ impl<T: Copy> Shared<T> {
 }
 
 impl Shared<u32> {
+    /// Sets the value to `new` if it is `expected`, in one piece whatever is interrupted; what it was.
+    pub fn compare_and_swap(&self, expected: u32, new: u32) -> u32 {
+        // SAFETY: it is a word, and nobody has a reference to it.
+        unsafe { exos_compare_and_swap(self.0.get(), expected, new) }
+    }
+
+    /// Sets the value to what `change` makes of it, in one piece; what it was.
+    pub fn update(&self, change: impl Fn(u32) -> u32) -> u32 {
+        let mut old = self.get();
+        loop {
+            match self.compare_and_swap(old, change(old)) {
+                found if found == old => return old,
+                found => old = found,
+            }
+        }
+    }
+
     /// Adds to the value. Not in one piece: one flow of control does this, whoever else reads.
     pub fn add(&self, value: u32) {
         self.set(self.get().wrapping_add(value));

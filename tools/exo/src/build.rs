@@ -32,21 +32,24 @@ pub enum Kind {
     Test,
     /// Programs that the tables are measured on.
     Benchmark,
+    /// Programs of ExOS.
+    Application,
 }
 
 impl Kind {
     /// Whether it is one of many programs.
     fn is_program(self) -> bool {
-        matches!(self, Self::Test | Self::Benchmark)
+        matches!(self, Self::Test | Self::Benchmark | Self::Application)
     }
 }
 
 /// The guest packages and their directories. Whatever else is in the workspace runs on the host or is a library.
-const PACKAGES: [(&str, Kind, &str); 4] = [
+const PACKAGES: [(&str, Kind, &str); 5] = [
     ("aegis", Kind::Kernel, "aegis"),
     ("aegis-loader", Kind::Loader, "loader"),
     ("aegis-tests", Kind::Test, "tests"),
     ("aegis-bench", Kind::Benchmark, "bench"),
+    ("exos-apps", Kind::Application, "exos/apps"),
 ];
 
 /// A kind of machine that kernel and loader are built for. Programs are the same on all.
@@ -171,7 +174,7 @@ impl Guest {
             match kind {
                 Kind::Kernel => system.kernel = file,
                 Kind::Loader => system.loader = file,
-                Kind::Test | Kind::Benchmark => {
+                Kind::Test | Kind::Benchmark | Kind::Application => {
                     let name = artifact.target.name;
                     ensure!(name.len() < NAME_BYTES, "the program name {name} is longer than {} bytes", NAME_BYTES - 1);
                     self.programs.insert(name, Program { kind, file, source: artifact.target.src_path });
