@@ -33,7 +33,6 @@
 #![no_std]
 #![feature(asm_experimental_arch)]
 
-pub mod archive;
 pub mod call;
 pub mod console;
 pub mod environment;

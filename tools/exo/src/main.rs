@@ -24,6 +24,7 @@ mod progress;
 mod run;
 mod setup;
 mod symbols;
+mod terminal;
 mod test;
 mod toolchain;
 mod trace;

@@ -417,16 +417,10 @@ pub(crate) fn give_slice(process: &Process) {
 #[macro_export]
 macro_rules! process {
     ($main:path) => {
-        /// Called by the runtime.
-        #[unsafe(no_mangle)]
-        extern "C" fn exos_process_main() -> u32 {
-            $main()
-        }
+        exos_rt::program!(exos_process_main);
 
-        exos_rt::program!(exos_not_a_process);
-
-        fn exos_not_a_process() {
-            unreachable!("a process begins elsewhere")
+        fn exos_process_main() {
+            $crate::process::exit($main())
         }
     };
 }
@@ -434,7 +428,7 @@ macro_rules! process {
 unsafe extern "C" {
     /// Where a process is entered to end itself.
     fn exos_process_killed();
-    /// Calls the main function on the stack that ends at an address.
+    /// Goes on on the stack that ends at an address.
     fn exos_process_enter(stack: u32) -> !;
 }
 
@@ -455,14 +449,15 @@ unsafe extern "C" fn begin() -> ! {
     unsafe { exos_process_enter((home().arguments.get() & !7) - 16) }
 }
 
-/// Called by assembly on the process's stack, before its main function.
-extern "C" fn prepare() {
+/// Called by assembly on the process's stack.
+extern "C" fn begin_on_stack() -> ! {
+    unsafe extern "Rust" {
+        fn exos_main();
+    }
     fault::set_exit(exit);
-}
-
-/// Called by assembly with what that function returned.
-extern "C" fn returned(status: u32) -> ! {
-    exit(status)
+    // SAFETY: it is what `process!` defines.
+    unsafe { exos_main() };
+    exit(0)
 }
 
 global_asm!(
@@ -481,13 +476,8 @@ global_asm!(
     ".globl exos_process_enter",
     ".type exos_process_enter, @function",
     "exos_process_enter:",
-    "    jal   {prepare}",
+    "    j     {begin_on_stack}",
     "     move $sp, $a0",
-    "    jal   exos_process_main",     // weak: programs that are no processes have none
-    "     nop",
-    "    j     {returned}",
-    "     move $a0, $v0",
-    ".weak exos_process_main",
     ".size exos_process_enter, . - exos_process_enter",
     // --- A process is killed: it is entered here in its next slice, wherever it was. ---------------------------------
     ".globl exos_process_killed",
@@ -504,7 +494,6 @@ global_asm!(
     fault_top = const space::PINNED + PAGE_BYTES - 16,
     fault_stack = const FAULT_STACK_WORD,
     begin = sym begin,
-    prepare = sym prepare,
-    returned = sym returned,
+    begin_on_stack = sym begin_on_stack,
     killed = sym killed,
 );

@@ -13,6 +13,9 @@ mod qemu_trace;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK, WORD};
@@ -92,6 +95,32 @@ pub struct Job<'a> {
     pub polls: Range<u32>,
     /// What the observer is told.
     pub watch: Watch,
+    /// What is typed at the console, by a person who wants it to go on at a clock's pace.
+    pub typed: Option<Typed>,
+}
+
+/// What a person types while a machine runs.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    receiver: Arc<Mutex<Receiver<Vec<u8>>>>,
+    left: Arc<AtomicBool>,
+}
+
+impl Typed {
+    /// What comes from a channel, until the person has left.
+    pub fn new(receiver: Receiver<Vec<u8>>, left: Arc<AtomicBool>) -> Self {
+        Self { receiver: Arc::new(Mutex::new(receiver)), left }
+    }
+
+    /// What was typed since the last call; nothing if that takes longer than `limit`.
+    pub fn take(&self, limit: Duration) -> Option<Vec<u8>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(limit).ok()
+    }
+
+    /// Whether the person has left.
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
 impl<'a> Job<'a> {
@@ -108,6 +137,7 @@ impl<'a> Job<'a> {
             instant_console: false,
             polls: 0..0,
             watch: Watch::Console,
+            typed: None,
         }
     }
 
