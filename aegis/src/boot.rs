@@ -86,6 +86,8 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
             kernel.report(format_args!("{}: refused: {reason}", crate::console::text(&program.name)));
         }
     }
+    let first = (0..=u8::MAX).find_map(|index| kernel.system.environments.at(index));
+    kernel.console.give(first.unwrap_or(EnvId(0)));
     kernel.machine.start_clock();
     kernel.next_slice()
 }
@@ -119,14 +121,17 @@ fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
     public.directory = machine::physical(DIRECTORY as *const DirectoryEntry);
     public.software_tlb = machine::physical(STLB as *const u32);
     public.colours = machine::CACHE_BYTES / PAGE_BYTES;
+    (public.archive, public.archive_bytes) = (info.archive_start, info.archive_bytes);
+    let physical = |start| machine::physical(start as *const u8);
     let exposed = [
-        (PUBLIC, size_of::<Public>()),
-        (DIRECTORY, size_of::<[DirectoryEntry; EnvId::COUNT]>()),
-        (FRAMES_HIGH << 16, size_of::<[Frame; frame::COUNT]>()),
-        (STLB, 2 * layout::STLB_DISTANCE as usize),
+        (physical(PUBLIC), size_of::<Public>()),
+        (physical(DIRECTORY), size_of::<[DirectoryEntry; EnvId::COUNT]>()),
+        (physical(FRAMES_HIGH << 16), size_of::<[Frame; frame::COUNT]>()),
+        (physical(STLB), 2 * layout::STLB_DISTANCE as usize),
+        (info.archive_start, info.archive_bytes as usize),
     ];
     for (start, bytes) in exposed {
-        for number in frame_range(machine::physical(start as *const u8), bytes as u32) {
+        for number in frame_range(start, bytes as u32) {
             frames.set_owner_at_boot(number, frame::PUBLIC);
         }
     }

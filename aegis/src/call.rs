@@ -5,7 +5,7 @@
 use crate::arch::bindings::{Context, Translation};
 use crate::arch::entry::with_kernel;
 use crate::arch::layout::Record;
-use crate::arch::{cp0, no_handler_address};
+use crate::arch::{self, cp0, no_handler_address};
 use crate::kernel::Kernel;
 use crate::machine;
 use aegis_abi::console::WRITE_MAX;
@@ -15,7 +15,7 @@ use aegis_abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE
 use aegis_abi::{EnvId, Error};
 use aegis_core::contexts::ContextId;
 use aegis_core::header::{self, is_entry};
-use aegis_core::mappings::{Mapping, Pieces, Refusal};
+use aegis_core::mappings::{Mapping, Mappings, Pieces, Refusal};
 
 /// What a gate passes: four arguments of the program's and its record.
 macro_rules! calls {
@@ -89,6 +89,28 @@ calls! {
         Ok(kernel.console.len() as u32)
     }
 
+    /// See [`aegis_abi::call::CONSOLE_READ`].
+    fn console_read(kernel, caller, _, _, _, _) {
+        if kernel.console.reader != caller {
+            return Err(Error::Denied);
+        }
+        kernel.serve_console();
+        kernel.console.read().map(u32::from).ok_or(Error::Busy)
+    }
+
+    /// See [`aegis_abi::call::CONSOLE_GIVE`].
+    fn console_give(kernel, caller, to, _, _, _) {
+        let reader = kernel.console.reader;
+        if reader != caller && kernel.system.lives(reader) {
+            return Err(Error::Denied);
+        }
+        if !kernel.system.lives(EnvId(to)) {
+            return Err(Error::NoSuchEnvironment);
+        }
+        kernel.console.give(EnvId(to));
+        Ok(0)
+    }
+
     /// See [`aegis_abi::call::SET_HANDLER`].
     fn set_handler(kernel, caller, code, handler, _, _) {
         let code = Code::handled(code).filter(|_| is_entry(handler)).ok_or(Error::BadArgument)?;
@@ -159,20 +181,17 @@ calls! {
         if pages == 0 || pages > MAP_MAX || address >= NORMAL_START || pages > (NORMAL_START - address) / PAGE_BYTES {
             return Err(Error::BadArgument);
         }
-        let first = word >> PAGE_SHIFT;
-        let owner = kernel.system.frames.owner(first);
-        let all = (first..first + pages).all(|frame| kernel.system.frames.owner(frame) == owner);
-        // The owner word of a frame that is being freed is neither's id.
-        if !all || ![caller.0, env.0].contains(&owner) {
-            return Err(Error::Denied);
-        }
+        let writable = word & entry_lo::DIRTY != 0;
+        let own = kernel.mappings(caller);
+        let grounds = kernel.system.may_guarantee([caller, env], own, word >> PAGE_SHIFT, pages, writable);
+        let (owner, stamp) = grounds.ok_or(Error::Denied)?;
         let mapping = Mapping {
             virtual_start: address,
             physical_start: word & entry_lo::FRAME,
             bytes: pages * PAGE_BYTES,
-            writable: word & entry_lo::DIRTY != 0,
+            writable,
             owner,
-            stamp: kernel.system.frames.stamp(),
+            stamp,
         };
         match kernel.record(env).mappings.insert(mapping) {
             Ok(()) => Ok(0),
@@ -267,10 +286,13 @@ impl Kernel {
     }
 
     /// The memory behind a range of the caller's addresses.
-    fn pieces(&mut self, caller: EnvId, address: u32, bytes: u32) -> Result<Pieces<'_>, Error> {
-        let mappings = &raw const self.record(caller).mappings;
-        // SAFETY: the record is the caller's, and nothing changes it as long as the kernel is borrowed.
-        let mappings = unsafe { &*mappings };
-        mappings.readable(address, bytes, |page| self.system.holds(page)).ok_or(Error::BadPointer)
+    fn pieces(&self, caller: EnvId, address: u32, bytes: u32) -> Result<Pieces<'_>, Error> {
+        self.mappings(caller).readable(address, bytes, |page| self.system.holds(page)).ok_or(Error::BadPointer)
+    }
+
+    /// The guaranteed mappings of the caller.
+    fn mappings(&self, caller: EnvId) -> &Mappings {
+        // SAFETY: as for `Kernel::record`; whoever changes a record borrows the kernel to do so.
+        unsafe { &arch::record_at(self.record_address(caller)).mappings }
     }
 }

@@ -104,7 +104,7 @@ impl Kernel {
         } else if contains(record.return_sequences, frame.epc) {
             frame.epc &= !(RETURN_SEQUENCE_BYTES - 1);
         }
-        self.machine.console_interrupt(&mut self.console);
+        self.serve_console();
         if self.machine.clock_interrupt() {
             self.count_tick();
             match self.system.slices.tick(id, arch::is_lent()) {
@@ -132,6 +132,13 @@ impl Kernel {
         if resuming && self.system.slices.asked() == Some(id) {
             self.next_slice();
         }
+    }
+
+    /// Sends and receives what there is; whether the reader was woken for it.
+    pub fn serve_console(&mut self) -> bool {
+        let had_input = self.console.has_input();
+        self.machine.console_interrupt(&mut self.console);
+        !had_input && self.console.has_input() && self.system.wake(self.console.reader).is_ok()
     }
 
     fn count_tick(&mut self) {
@@ -184,11 +191,14 @@ impl Kernel {
     fn idle(&mut self) {
         self.system.statistics.idle = self.system.statistics.idle.wrapping_add(1);
         loop {
-            self.machine.console_interrupt(&mut self.console);
+            if self.serve_console() {
+                return;
+            }
             if self.machine.clock_interrupt() {
                 return self.count_tick();
             }
-            if self.console.is_empty() && !self.system.anybody_waits_for_the_clock() {
+            let awaited = self.console.is_wanted() && self.system.lives(self.console.reader);
+            if self.console.is_empty() && !awaited && !self.system.anybody_waits_for_the_clock() {
                 self.report(format_args!("every environment waits for another"));
                 self.failed += 1;
                 self.finish();

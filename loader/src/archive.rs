@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use aegis_abi::boot::{KERNEL_NAME, MODULES, NAME_BYTES, PROGRAM_PREFIX};
+use aegis_abi::boot::{ARCHIVE_FILES, KERNEL_NAME, NAME_BYTES, PROGRAM_PREFIX};
 use heapless::Vec;
 
 /// Bytes of an entry's header.
@@ -45,7 +45,7 @@ pub struct File<'a> {
 /// The files of an archive, in their order.
 #[derive(Clone, Debug)]
 pub struct Archive<'a> {
-    files: Vec<File<'a>, MODULES>,
+    files: Vec<File<'a>, ARCHIVE_FILES>,
 }
 
 /// What is wrong with an archive.
@@ -76,7 +76,7 @@ pub enum Error<'a> {
     Duplicate(&'a str),
     /// An entry is neither a regular file nor a directory.
     NotAFile(&'a str),
-    /// There are more files than [`MODULES`].
+    /// There are more files than [`ARCHIVE_FILES`].
     TooMany,
 }
 
@@ -94,7 +94,7 @@ impl fmt::Display for Error<'_> {
             }
             Error::Duplicate(name) => write!(f, "{name}: twice in the boot archive"),
             Error::NotAFile(name) => write!(f, "{name}: is not a regular file"),
-            Error::TooMany => write!(f, "the boot archive has more than {MODULES} files"),
+            Error::TooMany => write!(f, "the boot archive has more than {ARCHIVE_FILES} files"),
         }
     }
 }
@@ -105,7 +105,7 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// See [`Error`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error<'a>> {
-        let mut files: Vec<File<'a>, MODULES> = Vec::new();
+        let mut files: Vec<File<'a>, ARCHIVE_FILES> = Vec::new();
         let mut at = 0;
         loop {
             let entry = entry(bytes, at)?;

@@ -278,12 +278,8 @@ impl Plan {
         let map = planner.map;
         self.info.machine = inputs.machine;
         self.info.prom = inputs.prom;
-        for (module, file) in self.info.modules.iter_mut().zip(archive.files()) {
-            fill(&mut module.name, file.name);
-            module.start = inputs.archive_start + file.offset;
-            module.bytes = file.bytes.len() as u32;
-        }
-        self.info.module_count = archive.files().len() as u32;
+        self.info.archive_start = inputs.archive_start;
+        self.info.archive_bytes = inputs.archive.len() as u32;
         for (range, of_map) in self.info.memory.iter_mut().zip(map.ranges()) {
             *range = *of_map;
         }

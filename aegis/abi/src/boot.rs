@@ -2,7 +2,8 @@
 //!
 //! The image that a machine boots is one ELF file: the loader, with the *boot archive* as its last segment. The segment
 //! begins with an [`ArchiveHeader`]; a cpio archive in the `newc` format follows. In it `aegis` is the kernel and
-//! `bin/NAME` a program, each an ELF file.
+//! `bin/NAME` a program, each an ELF file; whoever makes the archive fills these up with zero bytes so that each but the
+//! first begins on a page boundary. Every program can read the archive, which stays where the loader found it.
 //!
 //! The boot arguments are words separated by spaces, each the name of a program to start, in the order of their time
 //! slices. A comma may follow the name, and what follows the comma are the program's arguments, as in
@@ -31,8 +32,8 @@ pub const ARGUMENT_BYTES: usize = 128;
 pub const COMMAND_LINE_BYTES: usize = 256;
 /// The most ranges of memory.
 pub const MEMORY_RANGES: usize = 16;
-/// The most modules.
-pub const MODULES: usize = 64;
+/// The most files of a boot archive.
+pub const ARCHIVE_FILES: usize = 128;
 /// The most programs that are started at boot.
 pub const PROGRAMS: usize = 16;
 /// The most segments of a program that are loaded.
@@ -66,10 +67,10 @@ pub struct BootInfo {
     pub memory_count: u32,
     /// All of the machine's memory, in ascending order without overlaps.
     pub memory: [MemoryRange; MEMORY_RANGES],
-    /// How many of `modules` are used.
-    pub module_count: u32,
-    /// What is in the boot archive.
-    pub modules: [Module; MODULES],
+    /// Physical address of the boot archive, behind its header.
+    pub archive_start: u32,
+    /// Its bytes.
+    pub archive_bytes: u32,
     /// How many of `programs` are used.
     pub program_count: u32,
     /// The programs to start, placed in memory, in the order of their time slices.
@@ -106,18 +107,6 @@ pub const MEMORY_LOADER: u32 = 3;
 /// A program.
 pub const MEMORY_PROGRAM: u32 = 4;
 
-/// A file of the boot archive, as it stands in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C)]
-pub struct Module {
-    /// Its name; zero bytes fill it up.
-    pub name: [u8; NAME_BYTES],
-    /// Physical address.
-    pub start: u32,
-    /// Bytes.
-    pub bytes: u32,
-}
-
 /// A program to start, placed in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
@@ -150,7 +139,6 @@ pub struct Segment {
     pub writable: u32,
 }
 
-const _: () = assert!(size_of::<Module>() == 40);
 const _: () = assert!(size_of::<Segment>() == 16);
 const _: () = assert!(size_of::<Program>() == 32 + 128 + 4 + 100 + 4 + 16 * SEGMENTS);
 
@@ -164,17 +152,12 @@ impl BootInfo {
         prom: 0,
         memory_count: 0,
         memory: [MemoryRange { start: 0, bytes: 0, kind: 0 }; MEMORY_RANGES],
-        module_count: 0,
-        modules: [Module::EMPTY; MODULES],
+        archive_start: 0,
+        archive_bytes: 0,
         program_count: 0,
         programs: [Program::EMPTY; PROGRAMS],
         command_line: [0; COMMAND_LINE_BYTES],
     };
-}
-
-impl Module {
-    /// A module with nothing in it.
-    pub const EMPTY: Self = Self { name: [0; NAME_BYTES], start: 0, bytes: 0 };
 }
 
 impl Program {

@@ -212,8 +212,9 @@ pub const ENV_DESTROY: u32 = gate(23);
 
 /// Gives the environment `a0` a guaranteed mapping: `a3` pages from the address `a1` on, which lie in the pinned
 /// segment, to as many frames from that in the EntryLo word `a2` on; of its other bits
-/// [`DIRTY`](crate::vm::entry_lo::DIRTY) counts. All frames are the caller's, or all that environment's; the mapping of
-/// each holds until the frame is freed, given away or renewed. The caller is the environment or presents, in its save
+/// [`DIRTY`](crate::vm::entry_lo::DIRTY) counts. All frames are the caller's, or all that environment's, or public and
+/// only to be read; or the caller has a guaranteed mapping of them itself, with such rights, which it passes on. The
+/// mapping of each holds until its owner frees the frame, gives it away or renews it, or dies. The caller is the environment or presents, in its save
 /// page, a capability for [`CONTROL`](crate::frame::CONTROL). Returns 0. With a stack.
 ///
 /// Errors: [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment); [`Denied`](crate::Error::Denied) for lack of control
@@ -268,8 +269,23 @@ pub const CAPABILITY: u32 = gate(30);
 /// Errors: [`BadArgument`](crate::Error::BadArgument) if `a1` is too large or there is no such memory.
 pub const ICACHE_FLUSH: u32 = gate(31);
 
+/// The next byte that was typed on the console, if the caller is its reader: 0 to 255. With a stack.
+///
+/// What is typed belongs to one environment at a time, the *reader*: at first to the program that is started first. It is
+/// woken ([`WAKE`]) when something arrives. 256 bytes are kept; what does not fit is lost.
+///
+/// Errors: [`Denied`](crate::Error::Denied) if the caller is not the reader; [`Busy`](crate::Error::Busy) if there is
+/// nothing to read just now.
+pub const CONSOLE_READ: u32 = gate(32);
+
+/// Makes the environment `a0` the console's reader. The caller is the reader, or that one is dead. Returns 0. With a
+/// stack.
+///
+/// Errors: [`Denied`](crate::Error::Denied); [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment).
+pub const CONSOLE_GIVE: u32 = gate(33);
+
 /// Every call's name and number, in order of number, for tables and documentation.
-pub const ALL: [(&str, u32); 34] = [
+pub const ALL: [(&str, u32); 36] = [
     ("transfer", TRANSFER),
     ("self", SELF),
     ("transfer_async", TRANSFER_ASYNC),
@@ -303,5 +319,7 @@ pub const ALL: [(&str, u32); 34] = [
     ("frame_renew", FRAME_RENEW),
     ("capability", CAPABILITY),
     ("icache_flush", ICACHE_FLUSH),
+    ("console_read", CONSOLE_READ),
+    ("console_give", CONSOLE_GIVE),
     ("tlb_write", TLB_WRITE),
 ];

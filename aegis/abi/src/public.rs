@@ -28,6 +28,10 @@ pub struct Public {
     /// Frames whose numbers differ by a multiple of this compete for the same lines of the caches: the number of
     /// *colours*. 1 if the machine's caches are not known.
     pub colours: u32,
+    /// Physical address of the boot archive, whose frames are public; see [`boot`](crate::boot).
+    pub archive: u32,
+    /// Its bytes.
+    pub archive_bytes: u32,
     /// The slice vector.
     pub slices: [Slice; COUNT],
     /// What has happened since the start.

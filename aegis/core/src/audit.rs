@@ -112,6 +112,8 @@ impl System<'_> {
             check(of_nobody || self.lives(EnvId(slice.owner)), culprit, "its owner does not live", slice.owner)?;
             check(of_nobody || self.lives(EnvId(slice.runner)), culprit, "its runner does not live", slice.runner)
         })?;
+        let culprit = Culprit::Slice(self.slices.position());
+        check(self.slices.consistent(), culprit, "what is known of the owners' positions is not the vector's", 0)?;
         if let Some(asked) = self.slices.asked() {
             let culprit = Culprit::Slice(self.slices.position());
             check(self.lives(asked), culprit, "is asked back from who does not live", asked.0)?;

@@ -100,6 +100,16 @@ impl Mappings {
         Some(Page { frame: physical_start + offset, writable, owner, stamp })
     }
 
+    /// A mapping of `pages` frames from `first` on.
+    #[must_use]
+    pub fn of_frames(&self, first: u32, pages: u32) -> Option<Mapping> {
+        let holds = |mapping: &&Mapping| {
+            let (start, count) = (mapping.physical_start >> PAGE_SHIFT, mapping.bytes >> PAGE_SHIFT);
+            first.checked_sub(start).is_some_and(|skipped| skipped < count && pages <= count - skipped)
+        };
+        self.0.iter().find(holds).copied()
+    }
+
     /// The bytes from `address` on, as contiguous pieces of physical memory, in order; or `None` unless all of them are
     /// mapped, and each page `holds`.
     ///

@@ -36,6 +36,8 @@ pub enum Next {
 /// The vector, and where in it the machine is.
 pub struct Slices<'a> {
     vector: &'a mut [Slice; COUNT],
+    /// Positions that have an owner, a bit each: most have none, and are passed over together.
+    owned: [u32; COUNT / 32],
     /// Later slices that the environment at each index has already used up.
     excess: [u8; EnvId::COUNT],
     position: usize,
@@ -55,6 +57,7 @@ impl<'a> Slices<'a> {
         *vector = [NOBODY; COUNT];
         Self {
             vector,
+            owned: [0; COUNT / 32],
             excess: [0; EnvId::COUNT],
             position: COUNT - 1,
             lender: 0,
@@ -74,6 +77,7 @@ impl<'a> Slices<'a> {
             return Err(Error::Busy);
         }
         *slice = Slice { owner: owner.0, runner: owner.0 };
+        self.owned[position as usize / 32] |= 1 << (position % 32);
         Ok(())
     }
 
@@ -83,6 +87,7 @@ impl<'a> Slices<'a> {
     /// [`Error::BadArgument`] if there is no such position, [`Error::Denied`] if `caller` does not own it.
     pub fn free(&mut self, position: u32, caller: EnvId) -> Result<(), Error> {
         *self.owned_by(position, caller)? = NOBODY;
+        self.owned[position as usize / 32] &= !(1 << (position % 32));
         Ok(())
     }
 
@@ -107,12 +112,16 @@ impl<'a> Slices<'a> {
     /// An environment has died: its slices are free, what was lent to it goes back to the owner, what it owes is
     /// forgotten, and what it was asked for another will be.
     pub fn release(&mut self, dead: EnvId) {
-        for slice in self.vector.iter_mut() {
+        let mut position = 0;
+        while let Some(next) = self.next_owned(position) {
+            let slice = &mut self.vector[next];
             if slice.owner == dead.0 {
                 *slice = NOBODY;
+                self.owned[next / 32] &= !(1 << (next % 32));
             } else if slice.runner == dead.0 {
                 slice.runner = slice.owner;
             }
+            position = next + 1;
         }
         self.excess[usize::from(dead.index())] = 0;
         self.asked = self.asked.filter(|&asked| asked != dead);
@@ -163,18 +172,22 @@ impl<'a> Slices<'a> {
         self.lender = 0;
         let mut owned = false;
         let mut debtors = heapless::Vec::<usize, COUNT>::new();
-        for _ in 0..COUNT {
-            self.position = (self.position + 1) % COUNT;
-            let Slice { owner, runner } = self.vector[self.position];
-            owned |= owner != 0;
-            if owner == 0 || !ready(EnvId(runner)) {
-                continue;
+        let next = self.position + 1;
+        for part in [next..COUNT, 0..next] {
+            let mut position = part.start;
+            while let Some(next) = self.next_owned(position).filter(|&next| next < part.end) {
+                position = next;
+                owned = true;
+                if ready(EnvId(self.vector[position].runner)) {
+                    if self.owed(position) == 0 {
+                        self.position = position;
+                        return self.run();
+                    }
+                    self.forfeit(position, 1);
+                    let _ = debtors.push(position);
+                }
+                position += 1;
             }
-            if self.owed(self.position) == 0 {
-                return self.run();
-            }
-            self.forfeit(self.position, 1);
-            let _ = debtors.push(self.position);
         }
         let Some(&first) = debtors.iter().min_by_key(|&&position| self.owed(position)) else {
             return if owned { Next::Idle } else { Next::Nobody };
@@ -234,6 +247,24 @@ impl<'a> Slices<'a> {
         let Slice { owner, runner } = self.vector[self.position];
         self.lender = owner;
         Next::Run(EnvId(runner))
+    }
+
+    /// The first position from `position` on that has an owner.
+    fn next_owned(&self, position: usize) -> Option<usize> {
+        let (first, bit) = (position / 32, position % 32);
+        for (word, owned) in self.owned.iter().enumerate().skip(first) {
+            let owned = if word == first { owned >> bit << bit } else { *owned };
+            if owned != 0 {
+                return Some(32 * word + owned.trailing_zeros() as usize);
+            }
+        }
+        None
+    }
+
+    /// Whether what is known of the owners' positions is what the vector says.
+    pub(crate) fn consistent(&self) -> bool {
+        let owned = |position: usize| self.owned[position / 32] >> (position % 32) & 1 != 0;
+        self.vector.iter().enumerate().all(|(position, slice)| owned(position) == (slice.owner != 0))
     }
 
     /// What the runner of the slice at `position` owes.

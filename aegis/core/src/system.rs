@@ -9,7 +9,7 @@ use crate::contexts::ContextId;
 use crate::environments::Environments;
 use crate::frames::Frames;
 pub use crate::hardware::Hardware;
-use crate::mappings::Page;
+use crate::mappings::{Mapping, Mappings, Page};
 use crate::slices::{Next, Slices};
 use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
 use aegis_abi::public::Statistics;
@@ -159,6 +159,32 @@ impl System<'_> {
         let frame = page.frame >> PAGE_SHIFT;
         let owned = self.frames.owner(frame) == owner && (owner == PUBLIC || self.lives(EnvId(owner)));
         owned && !self.frames.unbound_since(frame, stamp)
+    }
+
+    /// Whether one of two `parties` can give the other a guaranteed mapping of `pages` frames from `first` on, for writing,
+    /// too, if `write`; and on what grounds: the owner word that the frames must keep, and since when. Either all frames
+    /// have one owner, which is a party, or everybody if they are only to be read; or the giver, whose guaranteed mappings
+    /// are `own`, has them so itself, and passes that on: the new mapping holds for as long as the giver's would.
+    #[must_use]
+    pub fn may_guarantee(
+        &self,
+        parties: [EnvId; 2],
+        own: &Mappings,
+        first: u32,
+        pages: u32,
+        write: bool,
+    ) -> Option<(u32, u64)> {
+        let owner = self.frames.owner(first);
+        let all = || (first..first + pages).all(|frame| self.frames.owner(frame) == owner);
+        // The owner word of a frame that is being freed is no party's id.
+        let granted = parties.contains(&EnvId(owner)) || owner == PUBLIC && !write;
+        if granted && all() {
+            return Some((owner, self.frames.stamp()));
+        }
+        let Mapping { writable, owner, stamp, .. } = own.of_frames(first, pages)?;
+        let page = |frame| Page { frame: frame << PAGE_SHIFT, writable, owner, stamp };
+        let held = (first..first + pages).all(|frame| self.holds(page(frame)));
+        (held && (writable || !write)).then_some((owner, stamp))
     }
 
     /// Unbinds a frame and gives it its next owner. Whatever call began the unbinding, this one says what comes of it.

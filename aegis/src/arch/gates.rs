@@ -166,8 +166,12 @@ global_asm!(
     "    stack_gate {capability}",
     "    .org {ICACHE_FLUSH}",
     "    stack_gate {icache_flush}",
+    "    .org {CONSOLE_READ}",
+    "    stack_gate {console_read}",
+    "    .org {CONSOLE_GIVE}",
+    "    stack_gate {console_give}",
     "",
-    "    empty_gates ({gates} * {gate_bytes} - {ICACHE_FLUSH} - 2 * {gate_bytes}) / {gate_bytes}",
+    "    empty_gates ({gates} * {gate_bytes} - {CONSOLE_GIVE} - 2 * {gate_bytes}) / {gate_bytes}",
     "",
     "    .org {TLB_WRITE}",                      // the last one, and longer than a gate
     primitives::tlb_write!(),
@@ -247,4 +251,6 @@ global_asm!(
     FRAME_RENEW = const number::FRAME_RENEW, frame_renew = sym call::frame_renew,
     CAPABILITY = const number::CAPABILITY, capability = sym call::capability,
     ICACHE_FLUSH = const number::ICACHE_FLUSH, icache_flush = sym call::icache_flush,
+    CONSOLE_READ = const number::CONSOLE_READ, console_read = sym call::console_read,
+    CONSOLE_GIVE = const number::CONSOLE_GIVE, console_give = sym call::console_give,
 );

@@ -295,6 +295,22 @@ pub fn console_pending() -> u32 {
     unsafe { raw(0, 0, 0, 0, call::CONSOLE_PENDING) }.cast_unsigned()
 }
 
+/// The next byte that was typed, if this environment is the console's reader.
+///
+/// # Errors
+/// [`Error::Denied`] if it is not; [`Error::Busy`] if there is nothing to read: who waits is woken when there is.
+pub fn console_read() -> Result<u8, Error> {
+    repeat(call::CONSOLE_READ, [0; 4]).map(|byte| byte as u8)
+}
+
+/// Makes another environment the console's reader.
+///
+/// # Errors
+/// [`Error::Denied`] if neither is this one it nor is the reader dead; [`Error::NoSuchEnvironment`].
+pub fn console_give(to: EnvId) -> Result<(), Error> {
+    repeat(call::CONSOLE_GIVE, [to.0, 0, 0, 0]).map(drop)
+}
+
 // --- Primitive operations: each changes no register but $v0. ---------------------------------------------------------
 
 macro_rules! primitives {

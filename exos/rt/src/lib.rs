@@ -22,6 +22,7 @@
 //! - [`environment`]: environments that a program makes
 //! - [`memory`]: frames by choice
 //! - [`public`]: what the kernel shows
+//! - [`archive`]: the files of the boot archive
 //! - [`save_page`]: the page that kernel and program share
 //! - [`shared`]: cells that two environments share
 //! - [`console`]: `print!` and `println!`
@@ -33,6 +34,7 @@
 #![no_std]
 #![feature(asm_experimental_arch)]
 
+pub mod archive;
 pub mod call;
 pub mod console;
 pub mod environment;

@@ -74,6 +74,12 @@ pub fn colours() -> u32 {
     field!(colours)
 }
 
+/// Physical address and bytes of the boot archive; see [`crate::archive`].
+#[must_use]
+pub fn archive() -> (u32, u32) {
+    (field!(archive), field!(archive_bytes))
+}
+
 /// The version of the kernel's interface.
 #[must_use]
 pub fn version() -> u32 {

@@ -2,6 +2,7 @@
 
 use crate::dz::Dz;
 use crate::rtc::Rtc;
+use std::sync::Arc;
 
 /// Start of the system ROM.
 pub const ROM: u32 = 0x1fc0_0000;
@@ -57,7 +58,8 @@ pub struct Kn02 {
     pub dz: Dz,
     /// Clock.
     pub rtc: Rtc,
-    rom: Box<[u32]>,
+    /// Forks share it.
+    rom: Arc<[u32]>,
     csr: u32,
     erradr: u32,
 }
@@ -68,7 +70,7 @@ impl Kn02 {
         Kn02 {
             dz: Dz::new(hz, instant_serial),
             rtc: Rtc::new(hz),
-            rom: vec![0; ROM_SIZE as usize / 4].into_boxed_slice(),
+            rom: vec![0; ROM_SIZE as usize / 4].into(),
             csr: 0,
             erradr: 0,
         }
@@ -76,7 +78,7 @@ impl Kn02 {
 
     /// Writes the ROM, as the PROM's maker does.
     pub fn program_rom(&mut self, pa: u32, word: u32) {
-        if let Some(slot) = self.rom.get_mut(pa.wrapping_sub(ROM) as usize / 4) {
+        if let Some(slot) = Arc::make_mut(&mut self.rom).get_mut(pa.wrapping_sub(ROM) as usize / 4) {
             *slot = word;
         }
     }

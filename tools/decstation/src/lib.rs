@@ -17,6 +17,7 @@ pub mod cp0;
 mod cpu;
 pub mod dz;
 pub mod float;
+mod fork;
 pub mod fpu;
 pub mod guesses;
 pub mod image;

@@ -3,6 +3,7 @@
 use crate::cache::Caches;
 use crate::cp0::{CAUSE_IP, CAUSE_SOFTWARE, Cp0, Exception, SR_SWC};
 use crate::cpu::Cpu;
+use crate::fork::Written;
 use crate::fpu::Fpu;
 use crate::image::{Image, ImageError};
 use crate::instruments::{Counts, Executions, Hooks, Injection, Mark, MarkSink, Passage, Stall, Tracer};
@@ -144,6 +145,8 @@ pub struct Machine {
     pub(crate) ram: Box<[u32]>,
     /// Strict mode: which bytes of each word of memory were ever written.
     pub(crate) written: Box<[u8]>,
+    /// Which pages of it differ from a fork's.
+    pub(crate) pages: Written,
     pub(crate) write_buffer: WriteBuffer,
     pub(crate) board: Kn02,
 
@@ -164,19 +167,19 @@ pub struct Machine {
     pub(crate) word: Option<u32>,
     /// Exceptions in a row that led from a vector to itself.
     pub(crate) loops: u32,
-    stop: Option<Stop>,
-    instruction_limit: u64,
-    cycle_limit: u64,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) instruction_limit: u64,
+    pub(crate) cycle_limit: u64,
 
     /// Planted faults by instruction count, soonest first.
-    injections: VecDeque<(u64, Injection)>,
+    pub(crate) injections: VecDeque<(u64, Injection)>,
     /// Interrupt lines that an injection holds.
-    injected_lines: u32,
-    bus_errors: Vec<(u32, u32)>,
+    pub(crate) injected_lines: u32,
+    pub(crate) bus_errors: Vec<(u32, u32)>,
 
-    console: Option<Box<dyn Write + Send>>,
+    pub(crate) console: Option<Box<dyn Write + Send>>,
     pub(crate) output: Vec<u8>,
-    symbols: Symbols,
+    pub(crate) symbols: Symbols,
     /// The PROM's environment: name, address of the value in the ROM, value.
     pub(crate) environment: Vec<(String, u32, String)>,
 }
@@ -194,6 +197,7 @@ impl Machine {
             caches: Caches::default(),
             ram: vec![0; bytes / 4].into_boxed_slice(),
             written: vec![0; written].into_boxed_slice(),
+            pages: Written::new(bytes / 4),
             write_buffer: WriteBuffer::new(config.profile.write_buffer),
             board: Kn02::new(config.profile.hz, config.instant_serial),
             translations: memory::translations(),
@@ -224,46 +228,6 @@ impl Machine {
         machine.start_prom();
         machine.settle_status();
         machine
-    }
-
-    /// The same machine once more, in the same state. Symbols, the sinks of marks and console output, and the other
-    /// instruments stay with this one.
-    pub fn fork(&self) -> Machine {
-        Machine {
-            config: self.config.clone(),
-            cpu: self.cpu.clone(),
-            cp0: self.cp0.clone(),
-            fpu: self.fpu.clone(),
-            tlb: self.tlb.clone(),
-            caches: self.caches.clone(),
-            ram: self.ram.clone(),
-            written: self.written.clone(),
-            write_buffer: self.write_buffer.clone(),
-            board: self.board.clone(),
-            translations: self.translations.clone(),
-            context: self.context,
-            fetch_page: self.fetch_page,
-            fetch_tag: self.fetch_tag,
-            fetch_base: self.fetch_base,
-            micro_tlb: self.micro_tlb,
-            counts: self.counts,
-            marks: self.marks.clone(),
-            mark_sink: None,
-            hooks: Hooks::default(),
-            stretches: self.stretches.clone(),
-            word: self.word,
-            loops: self.loops,
-            stop: self.stop.clone(),
-            instruction_limit: self.instruction_limit,
-            cycle_limit: self.cycle_limit,
-            injections: self.injections.clone(),
-            injected_lines: self.injected_lines,
-            bus_errors: self.bus_errors.clone(),
-            console: None,
-            output: self.output.clone(),
-            symbols: Symbols::default(),
-            environment: self.environment.clone(),
-        }
     }
 
     /// Loads an ELF executable as the PROM does: each segment to its virtual address, which must lie in kseg0 or kseg1.

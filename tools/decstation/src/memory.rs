@@ -31,6 +31,13 @@ pub(crate) struct Remembered {
     page: u32,
 }
 
+impl Remembered {
+    /// The physical page, if stores may go there.
+    pub(crate) fn writable(&self) -> Option<u32> {
+        (self.store != 0).then_some(self.page)
+    }
+}
+
 /// The table of remembered translations.
 pub(crate) type Translations = Box<[Remembered; REMEMBERED]>;
 
@@ -75,6 +82,9 @@ impl Machine {
     fn remember(&mut self, va: u32, physical: &Physical) {
         if self.context == CONTEXT_NONE || self.bus_error_near(physical.pa) {
             return;
+        }
+        if physical.writable {
+            self.pages.note(physical.pa);
         }
         let key = va & tlb::HI_VPN | self.context;
         self.translations[slot_of(va)] =
@@ -328,6 +338,7 @@ impl Machine {
             return true;
         }
         if self.in_ram(pa) {
+            self.pages.note(pa);
             if physical.cached && !swapped {
                 self.remember(address, &physical);
                 self.store_cached::<TIMED, STRICT>(pa, value, bytes);
@@ -524,6 +535,7 @@ impl Machine {
         if i >= self.ram.len() {
             return false;
         }
+        self.pages.note(pa);
         let shift = (pa & 3) * 8;
         let word = self.ram[i] & !(0xff << shift) | u32::from(byte) << shift;
         self.ram[i] = word;
@@ -540,6 +552,7 @@ impl Machine {
     pub(crate) fn load_physical(&mut self, mut pa: u32, mut data: &[u8]) {
         while let Some(&first) = data.first() {
             if let (0, Some((word, rest))) = (pa & 3, data.split_first_chunk::<4>()) {
+                self.pages.note(pa);
                 self.ram[pa as usize >> 2] = u32::from_le_bytes(*word);
                 if self.caches.holds(Which::Data, pa) {
                     self.caches.data[index_of(pa)].data = u32::from_le_bytes(*word);

@@ -104,3 +104,39 @@ fn a_fork_goes_on_as_the_machine_does() {
     assert_eq!(forked, went_on);
     assert_eq!(forked.2.len(), 100, "the marks before it, too");
 }
+
+#[test]
+fn a_fork_in_place_of_a_fork_differs_in_nothing() {
+    // Stores to more and more pages, cached and uncached, whole words and bytes, from remembered translations and new ones.
+    let text = format!(
+        "la $8, 0x80040000; la $12, 0x20000000; li $9, 100; again: sw $9, 0($8); addu $13, $8, $12; sh $9, 64($13)
+         sb $9, 2($8); lw $10, 0($8); mark 7; addu $11, $11, $10; bne $9, $0, again; addiu $9, $9, -1
+         addiu $8, $8, 4096; li $9, 100; b again; nop; {HALT}"
+    );
+    for strict in [false, true] {
+        let (mut machine, _) = load(Config { timed: true, strict, ..plain() }, &text);
+        let (mut again, mut other) = (machine.fork(), machine.fork());
+        let run = |machine: &mut decstation::Machine, instructions| {
+            assert_eq!(machine.run(Limits::instructions(instructions)), Stop::Budget);
+        };
+        let state = |machine: &decstation::Machine| {
+            let memory: Vec<_> = (0..1 << 22).step_by(4).map_while(|pa| machine.read_physical(pa)).collect();
+            (memory, machine.cycles(), *machine.counts(), machine.register(11), machine.pc())
+        };
+        for turn in 0..40 {
+            again = machine.fork_over(again);
+            let mut new = machine.fork();
+            // What both do, they do to the same memory.
+            run(&mut again, 1500);
+            run(&mut new, 1500);
+            assert!(state(&again) == state(&new), "turn {turn}");
+            if turn % 10 == 9 {
+                // One that is not the last fork, or of another machine, is taken over whole.
+                other = machine.fork_over(other);
+                other = again.fork_over(other);
+                assert!(state(&other) == state(&again));
+            }
+            run(&mut machine, 97);
+        }
+    }
+}

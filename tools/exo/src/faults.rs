@@ -136,7 +136,7 @@ const HERE_AND_THERE: u64 = 16;
 const WHOLE: u64 = 64;
 /// Instructions between two looks at what a program has said.
 const CHUNK: u64 = 1 << 14;
-/// Megabytes of memory: little, since each run copies it.
+/// Megabytes of memory: enough.
 const MEMORY: u32 = 4;
 /// The kernel's own data, its stack not included.
 const KERNEL: Range<u32> = 0x3_0000..0x4_e000;
@@ -168,12 +168,13 @@ pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
 fn everywhere(bench: &Bench, case: &Case, fault: Fault) -> Result<()> {
     let image = image(bench, case, &format!("{fault:?}-{}", case.name))?;
     let stage = Stage::new(bench, case, &image);
-    let mut starts = stage.finish(Run::start(&stage.job)?, true)?.starts;
+    let mut starts = stage.finish(&mut Run::start(&stage.job)?, true)?.starts;
     if fault == Fault::Both {
         // The tick changes where the others are.
         starts.truncate(1);
     }
     let (mut run, mut watch) = (Run::start(&stage.job)?, stage.watch());
+    let mut disturbed = run.fork();
     let (mut instructions, mut planted, mut in_vain) = (0, 0, 0);
     for start in starts {
         run.go_on(start - watch.executed(&run), &mut watch);
@@ -182,15 +183,16 @@ fn everywhere(bench: &Bench, case: &Case, fault: Fault) -> Result<()> {
             // Two at a time are one interrupt.
             run.go_on(1, &mut watch);
         }
-        let end = stage.finish(run.fork(), false)?.end()?;
+        disturbed = run.fork_over(disturbed);
+        let end = stage.finish(&mut disturbed, false)?.end()?;
         let mut in_kernel = 0;
         while watch.executed(&run) < end {
             in_kernel = if run.in_user_mode() { 0 } else { in_kernel + 1 };
             if in_kernel <= HOT || in_kernel % HERE_AND_THERE == 0 {
                 let at = watch.executed(&run);
-                let mut disturbed = run.fork();
+                disturbed = run.fork_over(disturbed);
                 disturbed.inject(fault.injection());
-                let marks = stage.finish(disturbed, at % WHOLE == 0).and_then(|marks| marks.end());
+                let marks = stage.finish(&mut disturbed, at % WHOLE == 0).and_then(|marks| marks.end());
                 let place = || format!("{fault:?} before instruction {at}, {}", stage.place(&run));
                 // Most make it longer; one that comes as the program gives up its slice saves it that.
                 in_vain += u64::from(marks.with_context(place)? == end);
@@ -212,11 +214,11 @@ fn kernel_fault(bench: &Bench) -> Result<()> {
     let case = &CASES[0];
     let image = image(bench, case, "kernel-fault")?;
     let stage = Stage::new(bench, case, &image);
-    let starts = stage.finish(Run::start(&stage.job)?, true)?.starts;
+    let starts = stage.finish(&mut Run::start(&stage.job)?, true)?.starts;
     let mut run = Run::start(&stage.job)?;
     run.go_on(*starts.first().context("it has no marks")?, &mut stage.watch());
     run.inject(Injection::BusError { start: KERNEL.start, length: KERNEL.end - KERNEL.start });
-    let error = stage.finish(run, true).err().context("the kernel did not notice")?.to_string();
+    let error = stage.finish(&mut run, true).err().context("the kernel did not notice")?.to_string();
     let reported = error.starts_with("the kernel stopped on a bug of its own: exception 7 in the kernel, badvaddr=");
     ensure!(reported && error.contains("pc=0x8003") && error.contains("(aegis/"), "{error}");
     Ok(())
@@ -247,7 +249,7 @@ impl<'a> Stage<'a> {
 
     /// Goes on until the program has said its line, and to the verdict if the whole run is wanted; fails if it does
     /// not come to that. The marks on the way.
-    fn finish(&self, mut run: Run, whole: bool) -> Result<Marks> {
+    fn finish(&self, run: &mut Run, whole: bool) -> Result<Marks> {
         let mut watch = self.watch();
         let (end, said) = loop {
             let end = run.go_on(CHUNK, &mut watch);

@@ -30,17 +30,29 @@ pub fn archive_files(kernel: &[u8], programs: &[ArchiveFile]) -> Result<Vec<Arch
     Ok(files)
 }
 
-/// A boot archive of these files, good or bad.
+/// A boot archive of these files, good or bad. Zero bytes at the end of each have the next begin on a page boundary.
 pub fn archive(files: &[ArchiveFile]) -> Result<Vec<u8>> {
     let mut archive = Vec::new();
     for (inode, (name, contents)) in (1..).zip(files) {
         let entry = newc::Builder::new(name).ino(inode).mode(0o100_644).nlink(1);
-        let size = u32::try_from(contents.len()).with_context(|| format!("{name} is too large"))?;
+        let next = files.get(inode as usize).map(|(next, _)| header_bytes(next));
+        // An entry begins at a multiple of 4, and what precedes the archive in memory is its header.
+        let start = size_of::<ArchiveHeader>() + archive.len() + header_bytes(name);
+        let padded = |header: usize| (start + contents.len() + header).next_multiple_of(PAGE as usize) - header - start;
+        let bytes = next.map_or(contents.len(), padded);
+        let size = u32::try_from(bytes).with_context(|| format!("{name} is too large"))?;
         let mut writer = entry.write(archive, size);
         std::io::Write::write_all(&mut writer, contents)?;
+        std::io::Write::write_all(&mut writer, &vec![0; bytes - contents.len()])?;
         archive = writer.finish()?;
     }
     Ok(newc::trailer(archive)?)
+}
+
+/// Bytes of what precedes a file of this name: the header, and the name with a zero byte, in a multiple of 4.
+fn header_bytes(name: &str) -> usize {
+    const HEADER: usize = 110;
+    (HEADER + name.len() + 1).next_multiple_of(4)
 }
 
 /// The archive's header and the archive: what the last segment holds.

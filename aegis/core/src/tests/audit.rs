@@ -3,8 +3,8 @@
 extern crate std;
 
 use super::machine::{Machine, Tables, slot};
-use crate::frames::SEARCH_STEP;
 use crate::audit::Binding;
+use crate::frames::SEARCH_STEP;
 use aegis_abi::EnvId;
 use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, KERNEL, PUBLIC, READ};
 use std::string::{String, ToString};

@@ -19,7 +19,7 @@ use aegis_abi::boot::BootInfo;
 use aegis_abi::console::{VERDICT_FAIL, VERDICT_PASS};
 use core::fmt::Write;
 
-/// The most bytes that one interrupt sends, on a machine whose line is always ready.
+/// The most bytes that one interrupt sends, on a machine whose line is always ready, and the most that it receives.
 const BYTES_AT_ONCE: usize = 16;
 
 /// Bytes of each of the caches of a KN02: direct-mapped, by physical address.
@@ -61,10 +61,14 @@ impl Machine {
         cp0::cause().contains(Cause::IP3) && rtc::acknowledge()
     }
 
-    /// Sends what waits, as far as the line takes it: one byte on silicon, and never so many as to keep the kernel busy.
+    /// Takes what was received, and sends what waits, as far as the line takes it: one byte on silicon, and never so many
+    /// as to keep the kernel busy.
     pub fn console_interrupt(&mut self, console: &mut Console) {
         if !cp0::cause().contains(Cause::IP2) {
             return;
+        }
+        for character in (0..BYTES_AT_ONCE).map_while(|_| dz::receive()) {
+            character.into_iter().for_each(|byte| console.take(byte));
         }
         for _ in 0..BYTES_AT_ONCE {
             if !dz::is_ready() {

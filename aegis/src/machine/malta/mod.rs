@@ -24,6 +24,9 @@ use timer::Timer;
 /// The emulator has no caches; one page makes all frames alike.
 pub const CACHE_BYTES: u32 = 4096;
 
+/// Bytes of the line's queue.
+const QUEUE: usize = 16;
+
 /// The devices.
 pub struct Machine {
     timer: Timer,
@@ -69,8 +72,10 @@ impl Machine {
         asking
     }
 
-    /// Sends what waits, as far as the line takes it: on silicon what its queue has room for, in the emulator all.
+    /// Takes what was received, at most what the line's queue holds, and sends what waits, as far as the line takes it: on
+    /// silicon what its queue has room for, in the emulator all.
     pub fn console_interrupt(&mut self, console: &mut Console) {
+        (0..QUEUE).map_while(|_| uart::receive()).for_each(|byte| console.take(byte));
         while uart::is_ready() {
             let Some(byte) = console.pop() else { return };
             uart::send(byte);

@@ -3,7 +3,7 @@
 use super::register;
 
 const BASE: u32 = 0xb800_03f8;
-/// The byte to send; write only.
+/// The byte to send, or that was received.
 const DATA: u32 = BASE;
 /// Which interrupts are on.
 const INTERRUPTS: u32 = BASE + 1;
@@ -18,6 +18,8 @@ const STATUS: u32 = BASE + 5;
 const QUEUES_ON: u8 = 1;
 /// LINE: eight bits, one stop bit, no parity. The speed is left as it is.
 const EIGHT_BITS: u8 = 3;
+/// STATUS: a byte was received.
+const RECEIVED: u8 = 1;
 /// STATUS: there is room for a byte to send.
 const ROOM: u8 = 1 << 5;
 
@@ -41,6 +43,12 @@ pub fn is_ready() -> bool {
 pub fn send(byte: u8) {
     // SAFETY: as above.
     unsafe { register::<u8>(DATA).write_volatile(byte) }
+}
+
+/// A byte that was received.
+pub fn receive() -> Option<u8> {
+    // SAFETY: as above.
+    unsafe { (register::<u8>(STATUS).read_volatile() & RECEIVED != 0).then(|| register::<u8>(DATA).read_volatile()) }
 }
 
 /// Waits until the line takes a byte, but not for ever: a line that is broken must not keep the machine from stopping.

@@ -111,6 +111,11 @@ impl Run {
         Self { machine: self.machine.fork(), steps: Arc::default(), ..*self }
     }
 
+    /// The same in place of its last fork, which is no longer wanted: that costs little.
+    pub fn fork_over(&mut self, old: Self) -> Self {
+        Self { machine: self.machine.fork_over(old.machine), steps: Arc::default(), ..*self }
+    }
+
     /// Plants a fault before the next instruction.
     pub fn inject(&mut self, fault: Injection) {
         self.machine.inject(self.machine.instructions(), fault);
