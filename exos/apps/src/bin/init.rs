@@ -20,8 +20,10 @@ fn main() {
         count += 1;
     }
     let arguments = &arguments[..count.max(1)];
+    // Who boots a shell is at the console.
+    let connected = count == 0;
     let variables = ["HOME=bin", "PS1=exos$ "];
-    let code = match init::run(arguments[0], arguments, &variables) {
+    let code = match init::run(arguments[0], arguments, &variables, connected) {
         Ok(status) if status.signal_number() != 0 => {
             println!("init: {}: {}", arguments[0], exos::process::table::signal::text(status.signal_number()));
             status.code()

@@ -96,7 +96,7 @@ pub fn open(name: &str) -> Result<u32, Fail> {
         "/dev/console" => claim(kind::TERMINAL, 0, 0)?,
         _ => {
             let file = archive::find(name).ok_or(Fail::NotFound)?;
-            claim(kind::FILE, file.physical, file.bytes)?
+            claim(kind::FILE, file.physical(), file.bytes.len() as u32)?
         }
     };
     describe(place)

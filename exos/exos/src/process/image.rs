@@ -8,7 +8,7 @@ use crate::process::space::{self, HEAP_END, PAGES, PINNED, PINNED_PAGES, SHOWN, 
 use crate::process::table::{DESCRIPTORS, Process, Status, WORLD, WORLD_PAGES, signal, state, world};
 use crate::process::{self, Fail, Home, file, home, lending, me};
 use aegis_loader::elf::{Elf, Load};
-use exos_rt::abi::boot::NAME_BYTES;
+use exos_rt::abi::boot::{NAME_BYTES, PROGRAM_PREFIX};
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::{NOTE_TYPE, ProgramHeader};
 use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, PROGRAM_START, entry_lo};
@@ -138,14 +138,18 @@ struct Image {
 
 impl Image {
     fn find(program: &str) -> Result<Self, Fail> {
-        let file = archive::program(program).ok_or(Fail::NotFound)?;
+        let is_it = |file: &File| file.name.strip_prefix(PROGRAM_PREFIX) == Some(program);
+        let file = archive::files().find(is_it).ok_or(Fail::NotFound)?;
         Self::read(file).ok_or(Fail::BadProgram)
     }
 
     /// Checks a file: it has text, at most one segment of data, and nothing but empty memory for the pinned page, each
     /// where `process.ld` has it, so that pages of the file can be pages of memory.
     fn read(file: File) -> Option<Self> {
-        let elf = Elf::read(file.bytes()).ok()?;
+        if file.physical() % PAGE_BYTES != 0 {
+            return None;
+        }
+        let elf = Elf::read(file.bytes).ok()?;
         let (mut text, mut data) = (None, None);
         for load in &elf.loads {
             let in_step = load.address % PAGE_BYTES == load.offset % PAGE_BYTES;
@@ -174,7 +178,7 @@ impl Image {
 
     /// The frame of the file's page at an offset.
     fn frame(&self, offset: u32) -> u32 {
-        (self.file.physical + offset) >> PAGE_SHIFT
+        (self.file.physical() + offset) >> PAGE_SHIFT
     }
 
     /// Makes an environment of it.

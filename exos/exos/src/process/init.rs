@@ -21,12 +21,14 @@ const SLICES: [u32; 3] = [16, 32, 48];
 /// Ticks after which it looks whether somebody has gone without a word.
 const PATIENCE: u32 = 32;
 
-/// Makes a world and runs a program in it, with these arguments and variables, to its end: how it ended.
+/// Makes a world and runs a program in it, with these arguments and variables, to its end: how it ended. If nobody is
+/// `connected` to the console the terminal has nothing to read.
 ///
 /// # Errors
 /// Those of [`spawn`]; [`Fail::NoMemory`] if there is none for a world.
-pub fn run(program: &str, arguments: &[&str], variables: &[&str]) -> Result<Status, Fail> {
+pub fn run(program: &str, arguments: &[&str], variables: &[&str], connected: bool) -> Result<Status, Fail> {
     begin()?;
+    world().terminal.connected.set(connected.into());
     let first = spawn(&Spawn { program, arguments, variables, files: [0, 1, 2], job: None })?;
     world().terminal.job.set(first);
     let mut typing = Typing::new();
@@ -83,15 +85,9 @@ fn begin() -> Result<(), Error> {
 
 /// Passes on what was typed.
 fn pass_on(typing: &mut Typing) {
-    let mut bytes = [0; 32];
-    while let count @ 1.. = receive(&mut bytes) {
-        bytes.iter().take(count).for_each(|&byte| typing.take(byte));
+    while let Ok(byte) = call::console_read() {
+        typing.take(byte);
     }
-}
-
-/// Reads what was typed; how many bytes.
-fn receive(_bytes: &mut [u8]) -> usize {
-    0
 }
 
 /// Frees the entries of orphans that have ended; how the process `first` has, if it has.
