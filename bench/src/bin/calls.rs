@@ -108,6 +108,8 @@ returning! {
     37 fpu_mode FPU_MODE "fpu_mode" "on, its registers the caller's; refused where there is no unit";
     41 frame_allocate_blank FRAME_ALLOCATE "frame_allocate_blank" "nobody's frame, which nobody has used since it was emptied";
     42 env_create_blank ENV_CREATE "env_create_blank" "of frames that were not used";
+    43 console_read CONSOLE_READ "console_read" "nothing was typed";
+    44 console_give CONSOLE_GIVE "console_give" "to itself";
 }
 
 /// Defines a function that saves the registers that a function preserves and makes a call that ends the slice, its
@@ -491,6 +493,8 @@ fn console() {
         unsafe {
             done(console_write(LINE.as_ptr() as u32, LINE.len() as u32, 0, 0));
             done(console_pending(0, 0, 0, 0));
+            assert_eq!(Error::from_result(console_read(0, 0, 0, 0)), Some(Error::Busy));
+            done(console_give(call::self_id().0, 0, 0, 0));
         }
         exos_rt::console::flush();
     }
