@@ -9,7 +9,7 @@ exos::process!(main);
 
 fn main() -> u32 {
     for file in exos_rt::archive::files() {
-        println!("{:8} {}", file.bytes.len(), file.name);
+        println!("{:8} {}", exos::process::file::content(&file).len(), file.name);
     }
     0
 }

@@ -1,7 +1,7 @@
 //! The shell: `sh`, or `sh -c COMMANDS`.
 //!
 //! A line is pipelines, with `;` or `&` behind each: `cat motd | wc > /dev/null &`. Words are parted by blanks; quotes,
-//! `'` and `"`, and `\` keep characters as they are; `$NAME` and `$?` stand for values, not in `'`. `< FILE`, `> FILE`
+//! `'` and `"`, and `\` keep characters as they are; `$NAME`, `$?` and `$!` stand for values, not in `'`. `< FILE`, `> FILE`
 //! and `2> FILE` say where a command reads and writes. `NAME=VALUE` sets a variable, which every program gets.
 
 #![no_std]
@@ -31,6 +31,8 @@ struct Shell {
     interactive: bool,
     /// How the last pipeline ended.
     status: u32,
+    /// The last job in the background.
+    last: u32,
     variables: [([u8; VARIABLE], usize); VARIABLES],
     /// Jobs in the background, by number; 0 is none.
     jobs: [u32; 8],
@@ -59,7 +61,7 @@ enum Token<'a> {
 
 fn main() -> u32 {
     let interactive = arguments().nth(1).is_none() && file::is_terminal(file::INPUT) && world().terminal.connected.get() != 0;
-    let mut shell = Shell { interactive, status: 0, variables: [([0; VARIABLE], 0); VARIABLES], jobs: [0; 8] };
+    let mut shell = Shell { interactive, status: 0, last: 0, variables: [([0; VARIABLE], 0); VARIABLES], jobs: [0; 8] };
     for variable in variables() {
         shell.set(variable);
     }
@@ -214,9 +216,14 @@ impl Shell {
                     }
                     (None | Some(b'"'), b'$') => {
                         let name = &line[at + 1..];
-                        if name.starts_with('?') {
+                        let number = match name.as_bytes().first() {
+                            Some(b'?') => Some(self.status),
+                            Some(b'!') => Some(self.last),
+                            _ => None,
+                        };
+                        if let Some(number) = number {
                             let mut digits = [0; 10];
-                            for &digit in decimal(self.status, &mut digits) {
+                            for &digit in decimal(number, &mut digits) {
                                 put(digit, rest)?;
                             }
                             bytes.next();
@@ -304,7 +311,10 @@ impl Shell {
             if let Some(slot) = self.jobs.iter_mut().find(|slot| **slot == 0) {
                 *slot = job;
             }
-            println!("[{job}]");
+            if self.interactive {
+                println!("[{job}]");
+            }
+            self.last = job;
             self.status = 0;
         } else {
             self.wait_for(job, last);

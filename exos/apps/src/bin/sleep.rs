@@ -4,9 +4,11 @@
 #![no_main]
 
 use exos::process::{arguments, sleep};
-use exos_rt::abi::slice::MICROSECONDS;
 
 exos::process!(main);
+
+// There are 64 ticks in a second.
+const _: () = assert!(exos_rt::abi::slice::MICROSECONDS * 64 == 1_000_000);
 
 /// Hundredths of a second.
 fn hundredths(text: &str) -> Option<u32> {
@@ -23,7 +25,7 @@ fn hundredths(text: &str) -> Option<u32> {
 fn main() -> u32 {
     match arguments().nth(1).and_then(hundredths) {
         Some(time) if time < 10_000_000 => {
-            sleep((u64::from(time) * 10_000).div_ceil(u64::from(MICROSECONDS)) as u32);
+            sleep((time * 16).div_ceil(25));
             0
         }
         _ => {

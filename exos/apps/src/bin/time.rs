@@ -6,6 +6,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 use exos::process::table::signal;
 use exos::process::{Spawn, arguments, spawn, variables, wait};
@@ -40,7 +41,7 @@ fn main() -> u32 {
             if status.signal_number() != 0 {
                 exos::complain!("{program}: {}", signal::text(status.signal_number()));
             }
-            let milliseconds = u64::from(ticks) * u64::from(MICROSECONDS) / 1000;
+            let milliseconds = ticks / 8 * (MICROSECONDS / 125) + ticks % 8 * MICROSECONDS / 1000;
             exos::complain!("{ticks} ticks, {milliseconds} ms");
             status.code()
         }

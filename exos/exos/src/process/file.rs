@@ -86,6 +86,13 @@ pub(crate) fn close_all(process: &Process, _place: u32) {
     }
 }
 
+/// What a file of the boot archive has, without the zero bytes at its end: those fill it up.
+#[must_use]
+pub fn content(file: &archive::File) -> &'static [u8] {
+    let end = file.bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    &file.bytes[..end]
+}
+
 /// Opens a file of the boot archive by its name there, to be read; or `/dev/null`, or `/dev/console`.
 ///
 /// # Errors
@@ -96,7 +103,7 @@ pub fn open(name: &str) -> Result<u32, Fail> {
         "/dev/console" => claim(kind::TERMINAL, 0, 0)?,
         _ => {
             let file = archive::find(name).ok_or(Fail::NotFound)?;
-            claim(kind::FILE, file.physical(), file.bytes.len() as u32)?
+            claim(kind::FILE, file.physical(), content(&file).len() as u32)?
         }
     };
     describe(place)
