@@ -6,7 +6,7 @@
 //@ damaged: d_class true 4 2
 //@ damaged: d_machine true 18 62
 //@ damaged: d_entry true 27 144
-//@ damaged: d_headers true 44 255
+//@ damaged: d_headers true 42 33
 //@ damaged: d_offset true 29 255
 //@ damaged: d_short true 300
 //@ damaged: d_cut true 4100

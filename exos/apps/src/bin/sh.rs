@@ -151,26 +151,38 @@ impl Shell {
         }
     }
 
-    /// Obeys a line.
+    /// Obeys a line: one pipeline after the other, each with what the one before has set.
     fn line(&mut self, line: &str) {
-        let mut text = [0; TEXT];
-        let mut tokens = [Token::Pipe; 2 * WORDS];
-        match self.tokens(line, &mut text, &mut tokens) {
-            Ok(count) => {
-                for part in Parts(&tokens[..count]) {
-                    let (commands, last) = part;
-                    self.pipeline(commands, last == Some(Token::Background));
+        let mut rest = line;
+        while !rest.is_empty() {
+            let mut text = [0; TEXT];
+            let mut tokens = [Token::Pipe; 2 * WORDS];
+            match self.tokens(rest, &mut text, &mut tokens) {
+                Ok((count, end)) => {
+                    rest = rest.get(end..).unwrap_or("");
+                    let tokens = &tokens[..count];
+                    match tokens.split_last() {
+                        Some((Token::Semicolon, commands)) => self.pipeline(commands, false),
+                        Some((Token::Background, commands)) => self.pipeline(commands, true),
+                        _ => self.pipeline(tokens, false),
+                    }
                 }
-            }
-            Err(error) => {
-                complain!("{error}");
-                self.status = 2;
+                Err(error) => {
+                    complain!("{error}");
+                    self.status = 2;
+                    return;
+                }
             }
         }
     }
 
-    /// Parts a line; how many parts there are. Words are put together in `text`.
-    fn tokens<'a>(&self, line: &str, text: &'a mut [u8; TEXT], tokens: &mut [Token<'a>]) -> Result<usize, &'static str> {
+    /// Parts the first pipeline of a line; how many parts it has, and where it ends. Words are put together in `text`.
+    fn tokens<'a>(
+        &self,
+        line: &str,
+        text: &'a mut [u8; TEXT],
+        tokens: &mut [Token<'a>],
+    ) -> Result<(usize, usize), &'static str> {
         let mut count = 0;
         let mut rest = &mut text[..];
         let mut bytes = line.bytes().enumerate().peekable();
@@ -195,6 +207,9 @@ impl Shell {
             if let Some((token, length)) = simple {
                 *slot = token;
                 (0..length).for_each(|_| _ = bytes.next());
+                if matches!(token, Token::Semicolon | Token::Background) {
+                    return Ok((count, at + length));
+                }
                 continue;
             }
             let mut used = 0;
@@ -249,7 +264,7 @@ impl Shell {
             rest = others;
             *slot = Token::Word(core::str::from_utf8(word).map_err(|_| "not text")?);
         }
-        Ok(count)
+        Ok((count, line.len()))
     }
 
     /// Runs commands that are parted by `|`.
@@ -493,24 +508,6 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
         if number == 0 {
             return &digits[at..];
         }
-    }
-}
-
-/// Pipelines, each with what stands behind it.
-struct Parts<'a, 'b>(&'b [Token<'a>]);
-
-impl<'a, 'b> Iterator for Parts<'a, 'b> {
-    type Item = (&'b [Token<'a>], Option<Token<'a>>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let end = self.0.iter().position(|token| matches!(token, Token::Semicolon | Token::Background));
-        let part = &self.0[..end.unwrap_or(self.0.len())];
-        let mark = end.map(|end| self.0[end]);
-        self.0 = end.map_or(&[], |end| &self.0[end + 1..]);
-        Some((part, mark))
     }
 }
 

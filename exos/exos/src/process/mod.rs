@@ -53,7 +53,7 @@ use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::abi::{EnvId, Error};
 use exos_rt::sequences::{FAULT_STACK_WORD, set_fault_stacks};
 use exos_rt::shared::Shared;
-use exos_rt::{call, fault, public};
+use exos_rt::{call, fault, program, public};
 
 /// What can go wrong with a call of this library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -444,6 +444,7 @@ unsafe extern "C" fn begin() -> ! {
             let _ = call::set_handler(code, Some(header.handlers[code as usize]));
         }
     }
+    program::set_name(me.name.get());
     me.kill_entry.set(exos_process_killed as *const () as u32);
     // SAFETY: it is where the maker has put the arguments.
     unsafe { exos_process_enter((home().arguments.get() & !7) - 16) }

@@ -207,7 +207,9 @@ static SOURCE_PAGE: Shared<u32> = Shared::new(0);
 fn copy(page: u32, from: u32) -> bool {
     let Ok(frame) = memory::allocate() else { return false };
     let address = START + page * PAGE_BYTES;
+    // Behind the end of a file is what follows it in the archive, or nothing.
     let is_last = entry(page) & (SHOWN | entry_lo::VALID) == SHOWN;
+    let bytes = if is_last { process::home().data_end.get() % PAGE_BYTES } else { PAGE_BYTES };
     SOURCE_PAGE.set(page);
     // SAFETY: the frame is new, and nobody else sees its page before it is filled in; SOURCE is this function's, which
     // is not entered again, since what it touches is not to be copied.
@@ -215,10 +217,9 @@ fn copy(page: u32, from: u32) -> bool {
         set(number(SOURCE), from);
         set(page, frame << PAGE_SHIFT | OWN);
         call::tlb_delete(address);
-        copy_words(address as *mut u32, SOURCE as *const u32, PAGE_BYTES as usize / 4);
-        if is_last {
-            let inside = process::home().data_end.get() % PAGE_BYTES;
-            ((address + inside) as *mut u8).write_bytes(0, (PAGE_BYTES - inside) as usize);
+        copy_words(address as *mut u32, SOURCE as *const u32, bytes as usize / 4);
+        for byte in bytes & !3..bytes {
+            ((address + byte) as *mut u8).write(((SOURCE + byte) as *const u8).read());
         }
         set(number(SOURCE), 0);
     }
