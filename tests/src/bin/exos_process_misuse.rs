@@ -137,7 +137,7 @@ fn faults() {
     assert_eq!(in_child(|| {
         core::hint::black_box(deep(0));
     }), Status::signal(signal::SEGV));
-    for address in [0_u32, 0x5000, 0x1_0000, 0x2fff_f000, 0x3005_0000, 0x4030_0000, 0x403f_ffff & !3, 0x7000_0000] {
+    for address in [0_u32, 0x5000, 0x1_0000, 0x2fff_f000, 0x3055_0000, 0x4030_0000, 0x403f_ffff & !3, 0x7000_0000] {
         DATA.set(address);
         // SAFETY: here and below: the child ends by it, or, where it may write, does not use what is there.
         assert_eq!(in_child(|| unsafe { (DATA.get() as *mut u32).write_volatile(1) }), Status::signal(signal::SEGV), "{address:#x}");

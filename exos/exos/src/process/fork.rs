@@ -13,7 +13,7 @@ use core::mem::offset_of;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::vm::{PAGE_BYTES, PROTECT_MAX, entry_lo};
 use exos_rt::abi::{EnvId, Error};
-use exos_rt::call;
+use exos_rt::{call, program};
 use exos_rt::sequences::FAULT_STACK_WORD;
 
 /// Makes a process that goes on where this one does: there the result is `None`, here its number.
@@ -23,7 +23,10 @@ use exos_rt::sequences::FAULT_STACK_WORD;
 pub fn fork() -> Result<Option<u32>, Fail> {
     // SAFETY: it returns once in each process.
     match unsafe { exos_fork() } {
-        0 => Ok(None),
+        0 => {
+            program::set_name(me().name.get());
+            Ok(None)
+        }
         FULL => Err(Fail::Full),
         NO_MEMORY => Err(Fail::NoMemory),
         pid => Ok(Some(pid.cast_unsigned())),

@@ -21,9 +21,9 @@ use exos_rt::memory;
 use exos_rt::shared::Shared;
 
 /// Where the page is in which this process makes capabilities.
-const MINE: u32 = 0x3001_0000;
+const MINE: u32 = 0x3051_0000;
 /// Where its parent's is.
-const PARENTS: u32 = 0x3002_0000;
+const PARENTS: u32 = 0x3052_0000;
 /// Pages with lower numbers can be lent; others are copied at a fork.
 pub const LENDABLE: u32 = PAGE_BYTES / size_of::<Lent>() as u32;
 

@@ -35,8 +35,9 @@ pub const START: u32 = NORMAL_START;
 /// How many pages it has.
 pub const PAGES: u32 = PAGE_BYTES / 4;
 /// Where the pinned pages are: what a process's maker tells it, statics, and the stack for exceptions; and its page
-/// table.
-pub const PINNED: u32 = 0x3000_0000;
+/// table. Not a multiple of 16 MB, nor is where the world is: pages whose numbers differ by a multiple of 4096 would
+/// compete for their entries of the software TLB.
+pub const PINNED: u32 = 0x3050_0000;
 /// How many.
 pub const PINNED_PAGES: u32 = 2;
 /// Where the pinned statics end at the latest, and the stack for exceptions begins.

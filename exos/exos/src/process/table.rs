@@ -29,7 +29,7 @@ pub const PIPES: usize = 64;
 pub const DESCRIPTORS: usize = 16;
 
 /// Where it is mapped.
-pub const WORLD: u32 = 0x2000_0000;
+pub const WORLD: u32 = 0x2040_0000;
 /// How many pages it has.
 pub const WORLD_PAGES: u32 = (size_of::<World>() as u32).div_ceil(PAGE_BYTES);
 
