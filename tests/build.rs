@@ -5,7 +5,8 @@ use std::fs;
 fn main() {
     for entry in fs::read_dir("src/bin").expect("there are programs").map_while(Result::ok) {
         let path = entry.path();
-        let (Some(name), Ok(source)) = (path.file_stem().and_then(|name| name.to_str()), fs::read_to_string(&path)) else {
+        let (Some(name), Ok(source)) = (path.file_stem().and_then(|name| name.to_str()), fs::read_to_string(&path))
+        else {
             continue;
         };
         let script = if source.contains("exos::process!(") { "process.ld" } else { "program.ld" };

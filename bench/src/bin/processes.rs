@@ -10,9 +10,9 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+use exos::println;
 use exos::process::table::Status;
 use exos::process::{self, Spawn, fork, spawn, wait};
-use exos::println;
 use exos_rt::{mark_begin, mark_end};
 
 exos::process!(main);

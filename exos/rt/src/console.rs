@@ -65,7 +65,11 @@ impl Piece {
                 Err(Error::BadPointer) => {
                     let pinned = PINNED.0.get();
                     // SAFETY: only one flow of control of a program whose stack is not pinned prints.
-                    if unsafe { pinned.replace(self.bytes); call::console_write(&(&*pinned)[..self.used]) } == Err(Error::Busy) {
+                    if unsafe {
+                        pinned.replace(self.bytes);
+                        call::console_write(&(&*pinned)[..self.used])
+                    } == Err(Error::Busy)
+                    {
                         pause();
                     } else {
                         break;

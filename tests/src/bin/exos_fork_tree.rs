@@ -7,9 +7,9 @@
 #![no_std]
 #![no_main]
 
+use exos::println;
 use exos::process::table::Status;
 use exos::process::{self, fork, wait};
-use exos::println;
 use exos_rt::shared::Shared;
 
 exos::process!(main);

@@ -7,9 +7,9 @@
 #![no_std]
 #![no_main]
 
+use exos::println;
 use exos::process::table::{Status, state, world};
 use exos::process::{self, file, fork, wait};
-use exos::println;
 
 exos::process!(main);
 

@@ -18,9 +18,9 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+use exos::println;
 use exos::process::table::{PROCESSES, Status, signal};
 use exos::process::{self, Fail, Spawn, exec, file, fork, kill, spawn, wait};
-use exos::println;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory};
 
@@ -80,20 +80,27 @@ fn damaged() {
     for name in ["", "none", "motd", "aegis", "bin/true", "true\0", "tru"] {
         assert_eq!(program(name), Err(Fail::NotFound), "{name}");
     }
-    assert_eq!(in_child(|| {
-        DATA.set(2);
-        assert_eq!(exec("d_magic", &[], &[]).err(), Some(Fail::BadProgram));
-        assert_eq!(DATA.get(), 2, "it is as it was");
-        process::exit(5);
-    }), Status::exit(5));
-    assert_eq!(spawn(&Spawn { program: "true", arguments: &[], variables: &[], files: [0, 9, 2], job: None }), Err(Fail::BadDescriptor));
+    assert_eq!(
+        in_child(|| {
+            DATA.set(2);
+            assert_eq!(exec("d_magic", &[], &[]).err(), Some(Fail::BadProgram));
+            assert_eq!(DATA.get(), 2, "it is as it was");
+            process::exit(5);
+        }),
+        Status::exit(5)
+    );
+    assert_eq!(
+        spawn(&Spawn { program: "true", arguments: &[], variables: &[], files: [0, 9, 2], job: None }),
+        Err(Fail::BadDescriptor)
+    );
     assert_eq!(wait(None), Err(Fail::NoSuchProcess));
 }
 
 fn arguments() {
     let long = [b'x'; 1024];
     let long = core::str::from_utf8(&long).expect("it is text");
-    let run = |arguments: &[&str]| spawn(&Spawn { program: "true", arguments, variables: &[], files: [0, 1, 2], job: None });
+    let run =
+        |arguments: &[&str]| spawn(&Spawn { program: "true", arguments, variables: &[], files: [0, 1, 2], job: None });
     assert_eq!(run(&[long, long]), Err(Fail::TooLong));
     assert_eq!(run(&["a\0b"]), Err(Fail::TooLong));
     let pid = run(&[long, &long[2..]]).expect("they fit just so");
@@ -134,13 +141,20 @@ fn deep(depth: u32) -> u32 {
 }
 
 fn faults() {
-    assert_eq!(in_child(|| {
-        core::hint::black_box(deep(0));
-    }), Status::signal(signal::SEGV));
+    assert_eq!(
+        in_child(|| {
+            core::hint::black_box(deep(0));
+        }),
+        Status::signal(signal::SEGV)
+    );
     for address in [0_u32, 0x5000, 0x1_0000, 0x2fff_f000, 0x3055_0000, 0x4030_0000, 0x403f_ffff & !3, 0x7000_0000] {
         DATA.set(address);
         // SAFETY: here and below: the child ends by it, or, where it may write, does not use what is there.
-        assert_eq!(in_child(|| unsafe { (DATA.get() as *mut u32).write_volatile(1) }), Status::signal(signal::SEGV), "{address:#x}");
+        assert_eq!(
+            in_child(|| unsafe { (DATA.get() as *mut u32).write_volatile(1) }),
+            Status::signal(signal::SEGV),
+            "{address:#x}"
+        );
     }
     for address in [0x8000_0000_u32, 0x4000_0002] {
         DATA.set(address);
@@ -150,7 +164,8 @@ fn faults() {
     // SAFETY: as above.
     assert_eq!(in_child(|| unsafe { core::arch::asm!("break") }), Status::signal(signal::TRAP));
     // SAFETY: as above.
-    let overflow = || unsafe { core::arch::asm!(".set noat", "addi $8, {0}, 1", ".set at", in(reg) i32::MAX, out("$8") _) };
+    let overflow =
+        || unsafe { core::arch::asm!(".set noat", "addi $8, {0}, 1", ".set at", in(reg) i32::MAX, out("$8") _) };
     assert_eq!(in_child(overflow), Status::signal(signal::FPE));
     // SAFETY: as above.
     assert_eq!(in_child(|| unsafe { core::arch::asm!(".word 0x44080000") }).signal_number(), signal::ILL);

@@ -85,7 +85,10 @@ fn forked() {
         DATA.set(100 + round);
         match fork().unwrap() {
             None => {
-                assert_eq!((DATA.get(), local, heap[0], heap[7 * 1024], heap[3 * 1024]), (100 + round, 7, 11 + round, 12, 0));
+                assert_eq!(
+                    (DATA.get(), local, heap[0], heap[7 * 1024], heap[3 * 1024]),
+                    (100 + round, 7, 11 + round, 12, 0)
+                );
                 DATA.set(5);
                 heap[0] = 6;
                 heap[3 * 1024] = 9;

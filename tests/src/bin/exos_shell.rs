@@ -21,8 +21,8 @@
 #![no_std]
 #![no_main]
 
-use exos::process::{Spawn, file, spawn, wait};
 use exos::println;
+use exos::process::{Spawn, file, spawn, wait};
 
 exos::process!(main);
 

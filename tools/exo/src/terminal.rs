@@ -30,7 +30,8 @@ impl Terminal {
     /// Opens it.
     pub fn open() -> Result<Self> {
         let is_terminal = stdin().is_terminal();
-        let before = if is_terminal { Some(tcgetattr(stdin()).context("cannot ask the terminal for its state")?) } else { None };
+        let before =
+            if is_terminal { Some(tcgetattr(stdin()).context("cannot ask the terminal for its state")?) } else { None };
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON;

@@ -176,7 +176,8 @@ impl Bench {
             let mut files = self.guest.archive_files_with(&self.workspace, machine, &test.run, &test.archive)?;
             for damaged in &test.damaged {
                 let of = format!("{PROGRAM_PREFIX}{}", damaged.of);
-                let (_, file) = files.iter().find(|(name, _)| *name == of).context("a copy of what is not in the archive")?;
+                let (_, file) =
+                    files.iter().find(|(name, _)| *name == of).context("a copy of what is not in the archive")?;
                 files.push((format!("{PROGRAM_PREFIX}{}", damaged.name), damaged.damage(file.clone())?));
             }
             self.guest.write_image_of(&self.workspace, machine, &format!("{machine}-{name}"), &files)

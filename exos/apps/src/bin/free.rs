@@ -25,7 +25,9 @@ fn main() -> u32 {
         }
     }
     println!("     KB");
-    for (frames, what) in [(free, "free"), (dead, "left by the dead: free"), (kernel, "the kernel's, and no memory"), (shown, "public")] {
+    for (frames, what) in
+        [(free, "free"), (dead, "left by the dead: free"), (kernel, "the kernel's, and no memory"), (shown, "public")]
+    {
         println!("{:7} {what}", frames * 4);
     }
     for (index, &frames) in living.iter().enumerate().filter(|&(_, &frames)| frames != 0) {

@@ -8,7 +8,7 @@
 #![no_main]
 
 use exos::process::table::{Status, signal, state, world};
-use exos::process::{self, Fail, Spawn, arguments, fork, file, kill_job, spawn, terminal, try_wait, variables, wait};
+use exos::process::{self, Fail, Spawn, arguments, file, fork, kill_job, spawn, terminal, try_wait, variables, wait};
 use exos::{complain, println};
 use exos_apps::line::Editor;
 
@@ -60,7 +60,8 @@ enum Token<'a> {
 }
 
 fn main() -> u32 {
-    let interactive = arguments().nth(1).is_none() && file::is_terminal(file::INPUT) && world().terminal.connected.get() != 0;
+    let interactive =
+        arguments().nth(1).is_none() && file::is_terminal(file::INPUT) && world().terminal.connected.get() != 0;
     let mut shell = Shell { interactive, status: 0, last: 0, variables: [([0; VARIABLE], 0); VARIABLES], jobs: [0; 8] };
     for variable in variables() {
         shell.set(variable);
@@ -140,7 +141,8 @@ impl Shell {
         let is_it = |(bytes, length): &([u8; VARIABLE], usize)| {
             *length > name.len() && bytes[..name.len()] == *name.as_bytes() && bytes[name.len()] == b'='
         };
-        let place = self.variables.iter().position(is_it).or_else(|| self.variables.iter().position(|entry| entry.1 == 0));
+        let place =
+            self.variables.iter().position(is_it).or_else(|| self.variables.iter().position(|entry| entry.1 == 0));
         match place {
             Some(place) if setting.len() <= VARIABLE => {
                 let (bytes, length) = &mut self.variables[place];
@@ -342,7 +344,10 @@ impl Shell {
             terminal::set_foreground(job);
         }
         loop {
-            let Some(pid) = process::children().find(|child| child.job.get() == job).map(|child| child.pid.get()) else { break };
+            let Some(pid) = process::children().find(|child| child.job.get() == job).map(|child| child.pid.get())
+            else {
+                break;
+            };
             let fault = world().find(pid).map_or([0; 2], |process| process.fault.get());
             let Ok((pid, status)) = wait(Some(pid)) else { break };
             let fault = world().at(pid & 0xff).map_or(fault, |process| process.fault.get());
@@ -378,7 +383,13 @@ impl Shell {
         result
     }
 
-    fn start_with(&mut self, command: &Command, mut files: [u32; 3], job: Option<u32>, opened: &mut [Option<u32>; 3]) -> Result<u32, Fail> {
+    fn start_with(
+        &mut self,
+        command: &Command,
+        mut files: [u32; 3],
+        job: Option<u32>,
+        opened: &mut [Option<u32>; 3],
+    ) -> Result<u32, Fail> {
         for (place, name) in [command.input, command.output, command.errors].into_iter().enumerate() {
             if let Some(name) = name {
                 let descriptor = file::open(name).inspect_err(|error| complain!("{name}: {error}"))?;
@@ -459,8 +470,12 @@ impl Shell {
                 return Some(self.status);
             }
             ["help"] => {
-                println!("Programs: those that `ls` shows as bin/NAME. Of the shell: exit fg help jobs set wait, NAME=VALUE.");
-                println!("a | b   a < FILE   a > /dev/null   a 2> /dev/null   a &   a ; b   'as it is' \"with $NAME\" $?");
+                println!(
+                    "Programs: those that `ls` shows as bin/NAME. Of the shell: exit fg help jobs set wait, NAME=VALUE."
+                );
+                println!(
+                    "a | b   a < FILE   a > /dev/null   a 2> /dev/null   a &   a ; b   'as it is' \"with $NAME\" $?"
+                );
                 println!("Cursor keys, Ctrl-A, Ctrl-E, Ctrl-U, Ctrl-K; up and down for former lines; Ctrl-C, Ctrl-D.");
             }
             _ => return None,
@@ -483,7 +498,9 @@ fn is_builtin(word: &str) -> bool {
 
 fn is_setting(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     })
 }
 

@@ -11,7 +11,11 @@ exos::process!(main);
 
 fn who(env: u32) -> u32 {
     let alive = |state| state == state::RUNNING || state == state::ZOMBIE;
-    world().processes.iter().find(|process| process.env.get() == env && alive(process.state.get())).map_or(0, |process| process.pid.get())
+    world()
+        .processes
+        .iter()
+        .find(|process| process.env.get() == env && alive(process.state.get()))
+        .map_or(0, |process| process.pid.get())
 }
 
 fn main() -> u32 {

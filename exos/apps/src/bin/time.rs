@@ -32,7 +32,8 @@ fn main() -> u32 {
     let job = Some(exos::process::me().job.get());
     let before = public::ticks();
     mark_begin!(MARK);
-    let made = spawn(&Spawn { program, arguments: &words[..count], variables: &settings[..set], files: [0, 1, 2], job });
+    let made =
+        spawn(&Spawn { program, arguments: &words[..count], variables: &settings[..set], files: [0, 1, 2], job });
     let ended = made.and_then(|pid| wait(Some(pid)));
     mark_end!(MARK);
     let ticks = public::ticks().wrapping_sub(before);

@@ -13,8 +13,8 @@ use core::mem::offset_of;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::vm::{PAGE_BYTES, PROTECT_MAX, entry_lo};
 use exos_rt::abi::{EnvId, Error};
-use exos_rt::{call, program};
 use exos_rt::sequences::FAULT_STACK_WORD;
+use exos_rt::{call, program};
 
 /// Makes a process that goes on where this one does: there the result is `None`, here its number.
 ///
@@ -101,7 +101,9 @@ fn fill(child: &Process, place: u32) -> Result<(), Fail> {
 fn fill_memory(child: &Process, place: u32, env: EnvId, control: Capability) -> Result<(), Error> {
     let mut pages = Pages::open(env)?;
     // SAFETY: the pinned page is at least as large; what changes meanwhile is nothing that the child needs.
-    unsafe { copy_words(pages.words(), space::PINNED as *const u32, (space::STATICS_END - space::PINNED) as usize / 4) };
+    unsafe {
+        copy_words(pages.words(), space::PINNED as *const u32, (space::STATICS_END - space::PINNED) as usize / 4)
+    };
     let copied = pages.home();
     copied.me.set(place);
     copied.lending.set(0);

@@ -155,9 +155,17 @@ impl Image {
             let in_step = load.address % PAGE_BYTES == load.offset % PAGE_BYTES;
             let place = if !load.writable && load.address >= PROGRAM_START && load.end() <= WORLD && in_step {
                 &mut text
-            } else if load.writable && load.address == START && load.end() <= HEAP_END && (in_step || load.file_bytes == 0) {
+            } else if load.writable
+                && load.address == START
+                && load.end() <= HEAP_END
+                && (in_step || load.file_bytes == 0)
+            {
                 &mut data
-            } else if load.writable && load.address >= PINNED && load.end() <= space::STATICS_END && load.file_bytes == 0 {
+            } else if load.writable
+                && load.address >= PINNED
+                && load.end() <= space::STATICS_END
+                && load.file_bytes == 0
+            {
                 continue;
             } else {
                 return None;
@@ -182,7 +190,13 @@ impl Image {
     }
 
     /// Makes an environment of it.
-    fn make(&self, process: &Process, place: u32, arguments: &[&str], variables: &[&str]) -> Result<(EnvId, Capability), Fail> {
+    fn make(
+        &self,
+        process: &Process,
+        place: u32,
+        arguments: &[&str],
+        variables: &[&str],
+    ) -> Result<(EnvId, Capability), Fail> {
         let strings = || arguments.iter().chain(variables);
         let bytes = strings().map(|string| string.len() as u32 + 1).sum::<u32>();
         if bytes > ARGUMENTS_MAX || strings().any(|string| string.as_bytes().contains(&0)) {
@@ -207,11 +221,14 @@ impl Image {
             home.data_end.set(file_end);
             for address in (START..end).step_by(PAGE_BYTES as usize) {
                 let entry = self.frame(data.offset + (address - START)) << PAGE_SHIFT | SHOWN;
-                pages.set(space::number(address), match () {
-                    () if file_end - START >= address - START + PAGE_BYTES => entry | entry_lo::VALID,
-                    () if file_end > address => entry,
-                    () => ZERO,
-                });
+                pages.set(
+                    space::number(address),
+                    match () {
+                        () if file_end - START >= address - START + PAGE_BYTES => entry | entry_lo::VALID,
+                        () if file_end > address => entry,
+                        () => ZERO,
+                    },
+                );
             }
         }
         home.heap_start.set(end);

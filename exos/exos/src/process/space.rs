@@ -26,8 +26,8 @@ use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::ProgramHeader;
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
 use exos_rt::call::NO_CAPABILITY;
-use exos_rt::shared::Shared;
 use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
+use exos_rt::shared::Shared;
 use exos_rt::{call, memory};
 
 /// Where it begins.

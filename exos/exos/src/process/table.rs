@@ -237,10 +237,18 @@ impl World {
     /// [`Error::Full`].
     pub fn claim(&self) -> Result<usize, Error> {
         for (place, process) in self.processes.iter().enumerate() {
-            if process.state.get() == state::FREE && process.state.compare_and_swap(state::FREE, state::NEW) == state::FREE {
+            if process.state.get() == state::FREE
+                && process.state.compare_and_swap(state::FREE, state::NEW) == state::FREE
+            {
                 let used = process.pid.get() >> 8;
-                process.pid.set(if process.pid.get() == 0 { place as u32 + 1 } else { (used + 1) << 8 | (place as u32 + 1) });
-                for cell in [&process.parent, &process.child, &process.sibling, &process.job, &process.env, &process.status] {
+                process.pid.set(if process.pid.get() == 0 {
+                    place as u32 + 1
+                } else {
+                    (used + 1) << 8 | (place as u32 + 1)
+                });
+                for cell in
+                    [&process.parent, &process.child, &process.sibling, &process.job, &process.env, &process.status]
+                {
                     cell.set(0);
                 }
                 for cell in [&process.lender, &process.recalled, &process.slice, &process.kill_entry] {

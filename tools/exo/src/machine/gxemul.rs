@@ -50,7 +50,13 @@ fn add_arguments(gxemul: &mut Command, job: &Job) {
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut gxemul = tied_command("stdbuf");
     // A trace is too long to be written line by line; and who types looks at what is no line yet.
-    let buffer = if job.watch != Watch::Console { "-o1M" } else if job.typed.is_some() { "-o0" } else { "-oL" };
+    let buffer = if job.watch != Watch::Console {
+        "-o1M"
+    } else if job.typed.is_some() {
+        "-o0"
+    } else {
+        "-oL"
+    };
     gxemul.arg(buffer).arg("gxemul");
     add_arguments(&mut gxemul, job);
 
