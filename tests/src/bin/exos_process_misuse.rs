@@ -156,7 +156,7 @@ fn faults() {
             "{address:#x}"
         );
     }
-    for address in [0x8000_0000_u32, 0x4000_0002] {
+    for address in [0x4000_0002_u32, 0x4000_0001] {
         DATA.set(address);
         // SAFETY: as above.
         assert_eq!(in_child(|| unsafe { _ = (DATA.get() as *const u32).read_volatile() }), Status::signal(signal::BUS));
@@ -170,7 +170,7 @@ fn faults() {
     // SAFETY: as above.
     assert_eq!(in_child(|| unsafe { core::arch::asm!(".word 0x44080000") }).signal_number(), signal::ILL);
     assert_eq!(in_child(|| panic!("as it is meant")), Status::exit(101));
-    assert_eq!(DATA.get(), 0x4000_0002, "this process is as it was");
+    assert_eq!(DATA.get(), 0x4000_0001, "this process is as it was");
 }
 
 fn broken() {
