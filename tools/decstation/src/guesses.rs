@@ -30,6 +30,7 @@ impl Profile {
         guess("micro-TLB miss 0..1", &|p| p.micro_tlb_miss = 0, &|p| p.micro_tlb_miss = 1);
         guess("partial store 0..1", &|p| p.partial_store = 0, &|p| p.partial_store = 1);
         guess("mult 12..13", &|p| p.mult = 12, &|p| p.mult = 13);
+        guess("Ethernet controller 25..51 us", &|_| (), &|p| (p.ether.transmit, p.ether.receive) = (24_000, 27_000));
         match self.name {
             "dec5000" => {
                 guess("read miss 27..38", &|p| p.read_miss = 27, &|p| p.read_miss = 38);
@@ -40,6 +41,7 @@ impl Profile {
                 let free = |p: &mut Profile| p.write_buffer.drain_before_read = false;
                 guess("reads wait for writes: no..yes", &free, &|_| ());
                 guess("uncached read 18..22", &|p| p.uncached_read = 18, &|p| p.uncached_read = 22);
+                guess("Ethernet memory read 18..22", &|p| p.ether.read = 18, &|p| p.ether.read = 22);
             }
             "dec5000_200" => {
                 guess("partial write 3..5", &|p| p.write_buffer.partial_write = 3, &|p| {
@@ -47,10 +49,12 @@ impl Profile {
                 });
                 guess("gathering: yes..no", &|p| p.write_buffer.merge = true, &|_| ());
                 guess("device read 8..16", &|p| p.device_read = 8, &|p| p.device_read = 16);
+                guess("Ethernet memory read 20..24", &|p| p.ether.read = 20, &|p| p.ether.read = 24);
             }
             _ => {
                 guess("uncached read 5..6", &|p| p.uncached_read = 5, &|p| p.uncached_read = 6);
                 guess("device read 8..16", &|p| p.device_read = 8, &|p| p.device_read = 16);
+                guess("Ethernet memory read 16..28", &|p| p.ether.read = 16, &|p| p.ether.read = 28);
             }
         }
         guesses

@@ -1,6 +1,7 @@
 //! The KN02 board: physical map, control and status register, error register, and the wiring of interrupts.
 
 use crate::dz::Dz;
+use crate::lance::{self, Lance};
 use crate::rtc::Rtc;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub const RTC: u32 = 0x1fe8_0000;
 /// Control and status register.
 pub const CSR: u32 = 0x1ff0_0000;
 
+/// CSR: interrupt of the Ethernet controller.
+pub const CSR_INT_LANCE: u32 = 0x40;
 /// CSR: interrupt of the serial controller (among the I/O interrupts, bits 7..0).
 pub const CSR_INT_DZ: u32 = 0x80;
 /// CSR: 38400 instead of 19200 as the external serial clock.
@@ -58,6 +61,8 @@ pub struct Kn02 {
     pub dz: Dz,
     /// Clock.
     pub rtc: Rtc,
+    /// Ethernet controller, if there is one.
+    pub lance: Option<Box<Lance>>,
     /// Forks share it.
     rom: Arc<[u32]>,
     csr: u32,
@@ -70,6 +75,7 @@ impl Kn02 {
         Kn02 {
             dz: Dz::new(hz, instant_serial),
             rtc: Rtc::new(hz),
+            lance: None,
             rom: vec![0; ROM_SIZE as usize / 4].into(),
             csr: 0,
             erradr: 0,
@@ -100,8 +106,16 @@ impl Kn02 {
                 self.dz.advance(now);
                 Ok(self.csr | CSR_NRMMOD | self.pending())
             }
-            _ => Err(Timeout),
+            _ => {
+                let (lance, offset) = (self.lance.as_ref(), ether_offset(pa));
+                lance.zip(offset).and_then(|(lance, offset)| lance.read(offset)).ok_or(Timeout)
+            }
         }
+    }
+
+    /// Whether this is the memory beside the Ethernet controller: reading or writing it changes nothing else.
+    pub fn is_ether_memory(pa: u32) -> bool {
+        ether_offset(pa).is_some_and(Lance::is_memory)
     }
 
     /// Whether reading this address can change an interrupt: the serial controller's RBUF and the clock's register C.
@@ -126,7 +140,11 @@ impl Kn02 {
                 self.csr = self.csr & !mask | value & mask;
                 self.dz.fast_external = self.csr & CSR_BAUD38 != 0;
             }
-            _ => return Err(Timeout),
+            _ => {
+                let (lance, offset) = (self.lance.as_mut(), ether_offset(pa));
+                let written = lance.zip(offset).and_then(|(lance, offset)| lance.write(now, offset, value, mask));
+                return written.ok_or(Timeout);
+            }
         }
         Ok(())
     }
@@ -140,7 +158,8 @@ impl Kn02 {
     }
 
     fn pending(&self) -> u32 {
-        if self.dz.interrupt() { CSR_INT_DZ } else { 0 }
+        let lance = self.lance.as_ref().is_some_and(|lance| lance.interrupt());
+        (if self.dz.interrupt() { CSR_INT_DZ } else { 0 }) | if lance { CSR_INT_LANCE } else { 0 }
     }
 
     /// The Cause bits that the board's interrupt lines set.
@@ -162,6 +181,21 @@ impl Kn02 {
     pub fn advance(&mut self, now: u64) -> u64 {
         self.dz.advance(now);
         self.rtc.advance(now);
-        self.dz.next_event().min(self.rtc.next_event())
+        let mut next = self.dz.next_event().min(self.rtc.next_event());
+        if let Some(lance) = &mut self.lance {
+            lance.advance(now);
+            next = next.min(lance.next_event());
+        }
+        next
     }
+
+    /// Whether something from outside could still interrupt.
+    pub fn awaits_input(&self) -> bool {
+        self.dz.awaits_input() || self.lance.as_ref().is_some_and(|lance| lance.awaits_input())
+    }
+}
+
+/// The place of an address in the Ethernet controller's slot.
+fn ether_offset(pa: u32) -> Option<u32> {
+    pa.checked_sub(lance::BASE).filter(|&offset| offset < lance::SLOT)
 }

@@ -8,6 +8,7 @@ use crate::fpu::Fpu;
 use crate::image::{Image, ImageError};
 use crate::instruments::{Counts, Executions, Hooks, Injection, Mark, MarkSink, Passage, Stall, Tracer};
 use crate::kn02::Kn02;
+use crate::lance::Lance;
 use crate::memory::{self, NO_PAGE, Translations};
 use crate::profile::{DEC5000_200, Profile};
 use crate::prom;
@@ -40,6 +41,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// A floating-point unit is in its socket.
     pub fpu: bool,
+    /// An Ethernet controller is in its slot, with this station address in its ROM.
+    pub ethernet: Option<[u8; 6]>,
     /// Where the guest's kernel reads Cause to wait for an interrupt that it has turned off.
     pub polls: Range<u32>,
 }
@@ -56,6 +59,7 @@ impl Default for Config {
             instant_serial: false,
             environment: Vec::new(),
             fpu: false,
+            ethernet: None,
             polls: 0..0,
         }
     }
@@ -225,6 +229,8 @@ impl Machine {
             environment: Vec::new(),
             config,
         };
+        let Profile { hz, ether, .. } = machine.config.profile;
+        machine.board.lance = machine.config.ethernet.map(|station| Box::new(Lance::new(hz, ether, station)));
         machine.start_prom();
         machine.settle_status();
         machine
@@ -362,7 +368,7 @@ impl Machine {
                 let cycles = profile.exception + profile.interrupt;
                 self.stall(Stall::Exception, cycles.into());
             }
-        } else if (event == u64::MAX && !self.board.dz.awaits_input() || self.cp0.effective & crate::cp0::SR_IEC == 0)
+        } else if (event == u64::MAX && !self.board.awaits_input() || self.cp0.effective & crate::cp0::SR_IEC == 0)
             && let Some(pc) = self.stuck()
         {
             return Some(Stop::Stuck { pc });
@@ -515,6 +521,11 @@ impl Machine {
     /// The system control registers.
     pub fn cp0(&self) -> &Cp0 {
         &self.cp0
+    }
+
+    /// The Ethernet controller.
+    pub fn ethernet(&self) -> Option<&Lance> {
+        self.board.lance.as_deref()
     }
 
     /// The TLB.

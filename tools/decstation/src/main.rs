@@ -6,9 +6,12 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use decstation::{Config, Limits, Machine, Profile, STALLS, Stall, Step, Stop, report};
+use decstation::pcap::Capture;
+use decstation::tunnel::Tunnel;
+use decstation::{Config, Limits, Machine, Profile, STALLS, Segment, Stall, Step, Stop, report};
 use mips1::Instruction;
 use std::io::{IsTerminal, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -49,6 +52,16 @@ struct Arguments {
     /// Put a floating-point unit in.
     #[arg(long)]
     fpu: bool,
+    /// Put an Ethernet controller in, with this station address, such as 08:00:2b:00:00:01.
+    #[arg(long, value_name = "ADDRESS", value_parser = station_address)]
+    ethernet: Option<[u8; 6]>,
+    /// Connect it, in the host's time, to other emulators on this host: each datagram is a frame.
+    #[arg(long, value_name = "LOCAL=REMOTE[,REMOTE]", value_parser = tunnel_ends, requires = "ethernet")]
+    #[arg(conflicts_with = "max_instructions")]
+    tunnel: Option<TunnelEnds>,
+    /// Connect it, and write the frames that pass to FILE.
+    #[arg(long, value_name = "FILE", requires = "ethernet", conflicts_with = "max_instructions")]
+    pcap: Option<PathBuf>,
     /// Serial lines without delay.
     #[arg(long)]
     instant_serial: bool,
@@ -61,6 +74,25 @@ struct Arguments {
     /// Print counts to standard error at the end.
     #[arg(long)]
     stats: bool,
+}
+
+/// Where a tunnel receives, and where it sends to.
+#[derive(Clone, Debug)]
+struct TunnelEnds {
+    local: SocketAddr,
+    remotes: Vec<SocketAddr>,
+}
+
+fn station_address(text: &str) -> Result<[u8; 6], String> {
+    let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let address = bytes.and_then(|bytes| bytes.try_into().ok());
+    address.filter(|address: &[u8; 6]| address[0] & 1 == 0).ok_or("six hexadecimal bytes, not those of a group".into())
+}
+
+fn tunnel_ends(text: &str) -> Result<TunnelEnds, String> {
+    let end = |text: &str| text.parse().map_err(|_| format!("{text:?} is not an address and a port"));
+    let (local, remotes) = text.split_once('=').ok_or("LOCAL=REMOTE, each an address and a port")?;
+    Ok(TunnelEnds { local: end(local)?, remotes: remotes.split(',').map(end).collect::<Result<_, _>>()? })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -90,6 +122,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
         timed: !arguments.functional,
         instant_serial: arguments.instant_serial,
         fpu: arguments.fpu,
+        ethernet: arguments.ethernet,
         ..Config::default()
     });
     let show = |path: &Path| path.display().to_string();
@@ -108,7 +141,13 @@ fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.hot.is_some() || coverage.is_some() {
         machine.start_profile();
     }
-    let stop = run_with_console(&mut machine, arguments.max_instructions);
+    let typed = read_input(&mut machine);
+    let stop;
+    if arguments.tunnel.is_some() || arguments.pcap.is_some() {
+        (machine, stop) = run_on_segment(machine, arguments, &typed)?;
+    } else {
+        stop = run_with_console(&mut machine, arguments.max_instructions, &typed);
+    }
     let profile = machine.take_profile();
     if let (Some(file), Some(path)) = (&mut coverage, &arguments.coverage) {
         let text = report::coverage(&profile, machine.symbols());
@@ -133,10 +172,9 @@ fn complain(machine: &Machine, stop: &Stop, code: u8) -> u8 {
     code
 }
 
-/// Runs in pieces, between which what was typed reaches the machine. A pipe or a file is typed before the start, so that such
-/// a run repeats exactly; a terminal is read as it goes.
-fn run_with_console(machine: &mut Machine, budget: Option<u64>) -> Stop {
-    const PIECE: u64 = 1 << 20;
+/// What is typed. A pipe or a file is typed before the start, so that such a run repeats exactly; a terminal is read as it
+/// goes.
+fn read_input(machine: &mut Machine) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     if std::io::stdin().is_terminal() {
         std::thread::spawn(move || {
@@ -159,9 +197,15 @@ fn run_with_console(machine: &mut Machine, budget: Option<u64>) -> Stop {
             machine.type_input(&input);
         }
     }
+    receiver
+}
+
+/// Runs in pieces, between which what was typed reaches the machine.
+fn run_with_console(machine: &mut Machine, budget: Option<u64>, typed: &mpsc::Receiver<Vec<u8>>) -> Stop {
+    const PIECE: u64 = 1 << 20;
     let mut left = budget.unwrap_or(u64::MAX);
     loop {
-        while let Ok(input) = receiver.try_recv() {
+        while let Ok(input) = typed.try_recv() {
             machine.type_input(&input);
         }
         let piece = left.min(PIECE);
@@ -170,6 +214,42 @@ fn run_with_console(machine: &mut Machine, budget: Option<u64>) -> Stop {
             stop => return stop,
         }
     }
+}
+
+/// The same as the only machine of a segment, which is given back.
+fn run_on_segment(machine: Machine, arguments: &Arguments, typed: &mpsc::Receiver<Vec<u8>>) -> Result<(Machine, Stop)> {
+    /// In nanoseconds.
+    const PIECE: u64 = 10_000_000;
+    let tunnel = |ends: &TunnelEnds| Tunnel::new(ends.local, ends.remotes.clone()).context("no tunnel");
+    let mut tunnel = arguments.tunnel.as_ref().map(tunnel).transpose()?;
+    let name = |path: &PathBuf| format!("can't write {}", path.display());
+    let create = |path: &PathBuf| std::fs::File::create(path).and_then(Capture::new).with_context(|| name(path));
+    let mut capture = arguments.pcap.as_ref().map(create).transpose()?;
+    let mut segment = Segment::new();
+    let number = segment.join(machine)?;
+    let (sender, passed) = mpsc::channel();
+    segment.listen(Box::new(move |frame| {
+        let _ = sender.send(frame.clone());
+    }));
+    let stop = loop {
+        while let Ok(input) = typed.try_recv() {
+            segment.machine_mut(number).type_input(&input);
+        }
+        let stop = match &mut tunnel {
+            Some(tunnel) => segment.run_bridged(PIECE, tunnel),
+            None => segment.run(PIECE),
+        };
+        for frame in passed.try_iter() {
+            if let (Some(capture), Some(path)) = (&mut capture, &arguments.pcap) {
+                capture.write(&frame).with_context(|| name(path))?;
+            }
+        }
+        if let Some((_, stop)) = stop {
+            break stop;
+        }
+    };
+    let machine = segment.into_machines().pop().context("the segment has lost its machine")?;
+    Ok((machine, stop))
 }
 
 fn print_step(step: &Step) {

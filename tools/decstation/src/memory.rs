@@ -193,7 +193,8 @@ impl Machine {
 
     fn load_device<const TIMED: bool>(&mut self, pa: u32, address: u32, size: u32, pc: u32) -> Option<u32> {
         if TIMED {
-            let cycles = self.config.profile.device_read;
+            let profile = &self.config.profile;
+            let cycles = if Kn02::is_ether_memory(pa) { profile.ether.read } else { profile.device_read };
             let wait = self.write_buffer.read(self.cpu.now(), None, cycles);
             self.stall(Stall::ReadWait, wait);
             self.stall(Stall::UncachedRead, cycles.into());
@@ -372,7 +373,9 @@ impl Machine {
             let stall = self.write_buffer.store_device(self.cpu.now(), pa, cycles);
             self.stall(Stall::WriteBuffer, stall);
         }
-        self.attention();
+        if !Kn02::is_ether_memory(pa) {
+            self.attention();
+        }
         let now = self.cycles();
         if self.board.write(now, pa, value, mask_of(bytes)).is_err() {
             self.board.bus_error(pa, true);

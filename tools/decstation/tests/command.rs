@@ -50,6 +50,32 @@ fn the_commands_exit_status() {
 }
 
 #[test]
+fn the_command_has_a_network() {
+    let image = write("network", &elf(&assemble(HALT)));
+    let file = image.with_extension("pcap");
+    let capture = file.to_string_lossy();
+    let on = ["--ethernet", "08:00:2b:00:00:01"];
+    for (arguments, status, message) in [
+        (vec!["--pcap", &capture], 0, ""),
+        (vec!["--tunnel", "127.0.0.1:0=127.0.0.1:9"], 0, ""),
+        (vec!["--tunnel", "127.0.0.1:0=192.0.2.1:9"], 1, "192.0.2.1:9 is not a loop-back address"),
+        (vec!["--tunnel", "127.0.0.1:0"], 2, "LOCAL=REMOTE"),
+        (vec!["--pcap", "/"], 1, "can't write /"),
+    ] {
+        let (output, error) = run_image(&[&on[..], &arguments].concat(), &image);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+        assert!(error.contains(message), "{arguments:?}: {error}");
+    }
+    for arguments in [["--ethernet", "01:00:5e:00:00:01"], ["--ethernet", "08:00:2b"], ["--pcap", &capture]] {
+        assert_eq!(run_image(&arguments, &image).0.status.code(), Some(2), "{arguments:?}");
+    }
+    assert_eq!(std::fs::read(&file).expect("written").len(), 24);
+    for path in [image, file] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+#[test]
 fn the_command_reads_its_console() {
     use std::io::Write;
     // Read a character by the PROM, print it, until there is none.
