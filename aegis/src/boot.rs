@@ -88,6 +88,10 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     }
     let first = (0..=u8::MAX).find_map(|index| kernel.system.environments.at(index));
     kernel.console.give(first.unwrap_or(EnvId(0)));
+    // Who comes first may also take back what others have, and passes that right on.
+    if let Some(first) = first {
+        kernel.record(first).save_page().revocation.authority = kernel.system.authority();
+    }
     kernel.machine.start_clock();
     kernel.next_slice()
 }
@@ -240,7 +244,8 @@ impl Kernel {
         record.protected_entries = header.protected_entries;
         record.return_sequences = header.return_sequences;
         record.resume = header.resume;
+        record.revocation = header.revocation;
         let entries = header.protected_entries;
-        self.system.open(id, entries.synchronous != 0, entries.asynchronous != 0);
+        self.system.open(id, entries.synchronous != 0, entries.asynchronous != 0, header.revocation != 0);
     }
 }

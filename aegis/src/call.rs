@@ -2,7 +2,7 @@
 //!
 //! A result that is not negative is a success. The caller's registers are the gates' concern.
 
-use crate::arch::bindings::{Context, Translation};
+use crate::arch::bindings::{self, Context, Translation};
 use crate::arch::entry::with_kernel;
 use crate::arch::layout::Record;
 use crate::arch::{self, cp0, no_handler_address};
@@ -11,11 +11,13 @@ use crate::machine;
 use aegis_abi::console::WRITE_MAX;
 use aegis_abi::exception::Code;
 use aegis_abi::frame::Capability;
+use aegis_abi::revocation::Revocation;
 use aegis_abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE, entry_lo};
 use aegis_abi::{EnvId, Error};
 use aegis_core::contexts::ContextId;
 use aegis_core::header::{self, is_entry};
 use aegis_core::mappings::{Mapping, Mappings, Pieces, Refusal};
+use aegis_core::system::System;
 
 /// What a gate passes: four arguments of the program's and its record.
 macro_rules! calls {
@@ -126,12 +128,12 @@ calls! {
 
     /// See [`aegis_abi::call::SLICE_ALLOCATE`].
     fn slice_allocate(kernel, caller, position, _, _, _) {
-        kernel.system.slices.allocate(position, caller).map(|()| 0)
+        kernel.counted(caller, |system| system.slice_allocate(caller, position))
     }
 
     /// See [`aegis_abi::call::SLICE_FREE`].
     fn slice_free(kernel, caller, position, _, _, _) {
-        kernel.system.slices.free(position, caller).map(|()| 0)
+        kernel.counted(caller, |system| system.slice_free(caller, position))
     }
 
     /// See [`aegis_abi::call::SLICE_GIVE`].
@@ -207,22 +209,20 @@ calls! {
             return Err(Error::BadArgument);
         }
         let mapping = kernel.record(env).mappings.remove(address).ok_or(Error::BadArgument)?;
-        for id in kernel.system.environments.contexts(env).unwrap_or_default() {
-            if id != ContextId::NONE {
-                Context::new(id).delete_range(address, mapping.bytes / PAGE_BYTES);
-            }
-        }
+        let ids = kernel.system.environments.contexts(env).unwrap_or_default();
+        let contexts = ids.into_iter().filter(|&id| id != ContextId::NONE).map(Context::new);
+        bindings::delete_range(contexts, address, mapping.bytes / PAGE_BYTES);
         Ok(0)
     }
 
     /// See [`aegis_abi::call::FRAME_ALLOCATE`].
     fn frame_allocate(kernel, caller, frame, _, _, _) {
-        kernel.system.frame_allocate(&mut Translation, caller, frame).map(|()| 0)
+        kernel.counted(caller, |system| system.frame_allocate(&mut Translation, caller, frame))
     }
 
     /// See [`aegis_abi::call::FRAME_FREE`].
     fn frame_free(kernel, caller, frame, _, _, _) {
-        kernel.system.frame_free(&mut Translation, caller, frame).map(|()| 0)
+        kernel.counted(caller, |system| system.frame_free(&mut Translation, caller, frame))
     }
 
     /// See [`aegis_abi::call::FRAME_GIVE`].
@@ -254,6 +254,28 @@ calls! {
         }
         Ok(0)
     }
+
+    /// See [`aegis_abi::call::REVOKE`].
+    fn revoke(kernel, caller, env, what, count, within) {
+        kernel.may_revoke(caller)?;
+        let left = kernel.system.revoke(EnvId(env), what, count, within, *kernel.public.ticks)?;
+        kernel.show_demands(EnvId(env));
+        Ok(left)
+    }
+
+    /// See [`aegis_abi::call::FRAME_REPOSSESS`].
+    fn frame_repossess(kernel, caller, frame, _, _, _) {
+        kernel.may_revoke(caller)?;
+        let owner = kernel.system.frame_owner(frame)?;
+        kernel.repossess(owner, |system, now, page| system.frame_repossess(&mut Translation, owner, frame, now, page))
+    }
+
+    /// See [`aegis_abi::call::SLICE_REPOSSESS`].
+    fn slice_repossess(kernel, caller, position, _, _, _) {
+        kernel.may_revoke(caller)?;
+        let owner = kernel.system.slice_owner(position)?;
+        kernel.repossess(owner, |system, now, page| system.slice_repossess(owner, position, now, page))
+    }
 }
 
 impl Kernel {
@@ -262,6 +284,42 @@ impl Kernel {
         let shown: Capability = self.record(caller).save_page().capability;
         self.system.controls(caller, EnvId(id), shown)?;
         Ok(EnvId(id))
+    }
+
+    /// The caller presents the capability for revocation.
+    fn may_revoke(&mut self, caller: EnvId) -> Result<(), Error> {
+        let shown: Capability = self.record(caller).save_page().capability;
+        self.system.may_revoke(shown)
+    }
+
+    /// Allocates or frees something of the caller's, which counts if anything is asked of it.
+    fn counted(&mut self, caller: EnvId, change: impl FnOnce(&mut System) -> Result<(), Error>) -> Result<u32, Error> {
+        let asked = self.system.is_asked(caller);
+        change(&mut self.system)?;
+        if asked {
+            self.show_demands(caller);
+        }
+        Ok(0)
+    }
+
+    /// Takes something from `owner`, which lives, and has in its save page what it has said about that.
+    fn repossess(
+        &mut self,
+        owner: EnvId,
+        take: impl FnOnce(&mut System, u32, &mut Revocation) -> Result<(), Error>,
+    ) -> Result<u32, Error> {
+        let page = &raw mut self.record(owner).save_page().revocation;
+        // SAFETY: the save page is the owner's, and nothing else refers to it meanwhile: contents are written to no save
+        // page of the owner's.
+        let result = take(&mut self.system, *self.public.ticks, unsafe { &mut *page });
+        self.show_demands(owner);
+        result.map(|()| 0)
+    }
+
+    /// Brings up to date what the save page of an environment, which lives, says of what it is asked for.
+    fn show_demands(&mut self, env: EnvId) {
+        let demands = self.system.demands(env);
+        self.record(env).save_page().revocation.demands = demands;
     }
 
     /// Copies what the caller has at `address`.

@@ -11,6 +11,7 @@ use aegis_abi::console::PC;
 use aegis_abi::exception::{Code, END_OF_SLICE_SLOT, EXCESS_MAX};
 use aegis_abi::program::RETURN_SEQUENCE_BYTES;
 use aegis_abi::public::Statistics;
+use aegis_core::environments::Begin;
 use aegis_core::header::contains;
 use aegis_core::slices::{Next, Tick};
 use aegis_core::system::System;
@@ -167,12 +168,16 @@ impl Kernel {
         unsafe { arch::enter::enter(self.record(id), pc) }
     }
 
-    /// Where an environment's slice begins; from now on at its start-of-slice entry.
+    /// A slice of an environment begins, and the later ones will at its start-of-slice entry, which assembly relies on.
+    /// Where this one does.
     pub fn start(&mut self, id: EnvId) -> u32 {
+        let begin = self.system.begin(id);
         let record = self.record(id);
-        let pc = core::mem::replace(&mut record.next_entry, record.start_of_slice);
-        self.system.begin(id);
-        pc
+        let next = core::mem::replace(&mut record.next_entry, record.start_of_slice);
+        match begin {
+            Begin::First | Begin::Slice => next,
+            Begin::Revocation => record.revocation,
+        }
     }
 
     /// Makes the addressing context and Status of an environment those of the processor.
@@ -227,7 +232,7 @@ impl Kernel {
     }
 
     /// Nobody owns a slice any more: checks the tables, says how the run went and stops the machine.
-    fn finish(&mut self) -> ! {
+    pub fn finish(&mut self) -> ! {
         if let Err(violation) = self.audit() {
             self.report(format_args!("audit: {violation}"));
             self.failed += 1;

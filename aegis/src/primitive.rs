@@ -54,7 +54,7 @@ impl Kernel {
             return Err(Error::NoSuchEnvironment);
         }
         let record = self.record(callee);
-        let pc = match entry {
+        let mut pc = match entry {
             Entry::Synchronous => record.protected_entries.synchronous,
             Entry::Asynchronous => record.protected_entries.asynchronous,
             Entry::StartOfSlice => record.next_entry,
@@ -63,7 +63,7 @@ impl Kernel {
             return Err(Error::NoSuchEnvironment);
         }
         if entry == Entry::StartOfSlice {
-            self.start(callee);
+            pc = self.start(callee);
         }
         if entry != Entry::Synchronous {
             arch::set_lent(true);

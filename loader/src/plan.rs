@@ -481,6 +481,7 @@ fn program_header(note: &[u8]) -> Option<ProgramHeader> {
         protected_entries: ProtectedEntries { synchronous: next()?, asynchronous: next()? },
         return_sequences: Range { start: next()?, end: next()? },
         resume: Range { start: next()?, end: next()? },
+        revocation: next()?,
     })
 }
 

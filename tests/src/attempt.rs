@@ -1,12 +1,12 @@
 //! Loads and stores that may fail: what the programs that test translation share.
 
 use core::arch::{global_asm, naked_asm};
-use exos_rt::abi::exception::{Code, SavePage};
+use exos_rt::abi::exception::{Code, OWN_WORDS, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
 use exos_rt::call;
 
 /// A word near the end of the save page's own part: the code of the exception, 0 for none.
-const SEEN: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (832 - 8);
+const SEEN: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (OWN_WORDS - 8);
 
 /// Bytes of a handler.
 const HANDLER_BYTES: u32 = 24;

@@ -4,7 +4,7 @@
 //! has to know them, and the hazard checker does not refuse them.
 
 use core::arch::global_asm;
-use exos_rt::abi::exception::{Code, SavePage};
+use exos_rt::abi::exception::{Code, OWN_WORDS, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
 use exos_rt::call;
 
@@ -38,7 +38,7 @@ impl Seen {
 }
 
 /// The last words of the save page's own part: the runtime uses the first.
-const SEEN: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (832 - 4);
+const SEEN: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (OWN_WORDS - 4);
 
 /// Bytes of a handler.
 const HANDLER_BYTES: u32 = 24;

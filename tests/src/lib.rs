@@ -18,6 +18,7 @@ macro_rules! bare_program {
             ".balign 4",
             ".word {version}",
             $($header,)*
+            ".word 0", // it is not told of revocation
             bytes = const size_of::<aegis_abi::program::ProgramHeader>(),
             kind = const aegis_abi::program::NOTE_TYPE,
             version = const aegis_abi::VERSION,

@@ -1,7 +1,7 @@
 //! What the programs that look at all registers share: fill them, make a call, see which have changed.
 
 use core::arch::{global_asm, naked_asm};
-use exos_rt::abi::exception::SavePage;
+use exos_rt::abi::exception::{OWN_WORDS, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
 
 /// All registers by number; `$zero`, `$k0` and `$k1` are not used. Then HI and LO.
@@ -15,7 +15,7 @@ pub const V1: usize = 3;
 pub const A0: usize = 4;
 
 /// Near the end of the save page's own part, where offsets from `$zero` reach them: the registers before and after.
-const BEFORE: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (832 - 84);
+const BEFORE: usize = SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (OWN_WORDS - 84);
 const AFTER: usize = BEFORE + size_of::<Registers>();
 /// The stack pointer of who called.
 const STACK: usize = AFTER + size_of::<Registers>();
@@ -106,4 +106,4 @@ global_asm!(
     after = const AFTER,
 );
 
-const _: () = assert!(STACK + 4 <= SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (832 - 8));
+const _: () = assert!(STACK + 4 <= SAVE_PAGE as usize + core::mem::offset_of!(SavePage, own) + 4 * (OWN_WORDS - 8));

@@ -140,7 +140,7 @@ pub struct Segment {
 }
 
 const _: () = assert!(size_of::<Segment>() == 16);
-const _: () = assert!(size_of::<Program>() == 32 + 128 + 4 + 100 + 4 + 16 * SEGMENTS);
+const _: () = assert!(size_of::<Program>() == 32 + 128 + 4 + 104 + 4 + 16 * SEGMENTS);
 
 impl BootInfo {
     /// A block with nothing in it.
@@ -174,6 +174,7 @@ impl Program {
             protected_entries: crate::program::ProtectedEntries { synchronous: 0, asynchronous: 0 },
             return_sequences: crate::program::Range { start: 0, end: 0 },
             resume: crate::program::Range { start: 0, end: 0 },
+            revocation: 0,
         },
         segment_count: 0,
         segments: [Segment { virtual_start: 0, physical_start: 0, bytes: 0, writable: 0 }; SEGMENTS],

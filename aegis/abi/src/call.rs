@@ -284,8 +284,45 @@ pub const CONSOLE_READ: u32 = gate(32);
 /// Errors: [`Denied`](crate::Error::Denied); [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment).
 pub const CONSOLE_GIVE: u32 = gate(33);
 
+/// Asks the environment `a0` for `a2` resources of a kind, `a1`: [`FRAMES`](crate::revocation::FRAMES) or
+/// [`SLICES`](crate::revocation::SLICES), with or without [`EMERGENCY`](crate::revocation::EMERGENCY). With `a3` = 0 it
+/// is a request, else a command to be done with in `a3` ticks. It takes the place of what was asked for of that kind
+/// before, and 0 resources only take that back. The caller presents, in its save page, the capability for
+/// [`REVOKE`](crate::frame::REVOKE). Returns how many were still left of what was asked for before. With a stack.
+///
+/// What the environment frees counts, and what it allocates counts back. It is told at the beginning of its next slice,
+/// and woken if it waits; see [`ProgramHeader::revocation`](crate::program::ProgramHeader::revocation).
+///
+/// Errors: [`Denied`](crate::Error::Denied); [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment);
+/// [`BadArgument`](crate::Error::BadArgument) for another kind, more resources than there are of it, a deadline that is
+/// not between [`DEADLINE_MIN`](crate::revocation::DEADLINE_MIN) and
+/// [`DEADLINE_MAX`](crate::revocation::DEADLINE_MAX), or an emergency without one.
+pub const REVOKE: u32 = gate(34);
+
+/// Takes the frame `a0` from an environment that owes frames past a deadline: the abort protocol. Every mapping of it is
+/// broken, its capabilities are void, its contents go where its owner has said, and it is nobody's; the owner's
+/// repossession vector tells of it, and the owner is told. The caller presents, in its save page, the capability for
+/// [`REVOKE`](crate::frame::REVOKE). Returns 0. With a stack.
+///
+/// Errors: [`BadArgument`](crate::Error::BadArgument) if there is no such frame;
+/// [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment) if no environment that lives owns it;
+/// [`Denied`](crate::Error::Denied) without the capability, if the owner owes no frames or was only requested to give
+/// some, or if the frame is in its reserve and this is no emergency; [`Busy`](crate::Error::Busy) if the deadline has not
+/// passed, if it is the owner's save page, or while another frame is taken from it;
+/// [`Again`](crate::Error::Again): the frame can't be mapped meanwhile, and its owner can only free it.
+pub const FRAME_REPOSSESS: u32 = gate(35);
+
+/// Takes the slice at position `a0` from an environment that owes slices past a deadline, as [`FRAME_REPOSSESS`] takes
+/// frames; lent or not, it is nobody's. Returns 0. With a stack.
+///
+/// Errors: [`BadArgument`](crate::Error::BadArgument) if there is no such position;
+/// [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment) if it has no owner; [`Denied`](crate::Error::Denied) without
+/// the capability, if the owner owes no slices or was only requested to give some, or if it has no other and this is no
+/// emergency; [`Busy`](crate::Error::Busy) if the deadline has not passed.
+pub const SLICE_REPOSSESS: u32 = gate(36);
+
 /// Every call's name and number, in order of number, for tables and documentation.
-pub const ALL: [(&str, u32); 36] = [
+pub const ALL: [(&str, u32); 39] = [
     ("transfer", TRANSFER),
     ("self", SELF),
     ("transfer_async", TRANSFER_ASYNC),
@@ -321,5 +358,8 @@ pub const ALL: [(&str, u32); 36] = [
     ("icache_flush", ICACHE_FLUSH),
     ("console_read", CONSOLE_READ),
     ("console_give", CONSOLE_GIVE),
+    ("revoke", REVOKE),
+    ("frame_repossess", FRAME_REPOSSESS),
+    ("slice_repossess", SLICE_REPOSSESS),
     ("tlb_write", TLB_WRITE),
 ];

@@ -115,11 +115,14 @@ pub const EXCESS_MAX: u32 = 8;
 /// disturbs it.
 pub const END_OF_SLICE_SLOT: usize = 16;
 
+/// Words of the save page that are the program's own.
+pub const OWN_WORDS: usize = 777;
+
 /// The save page: one writable page of every program, mapped at [`vm::SAVE_PAGE`](crate::vm::SAVE_PAGE).
 ///
 /// The kernel reaches it by its physical address and so never misses the TLB on it. It reads nothing back but
-/// [`SavePage::capability`], and only in calls that say so. Its frame is pinned: it can't be freed while the
-/// environment lives.
+/// [`SavePage::capability`], in calls that say so, and, where frames are taken, the reserve and the vector in
+/// [`SavePage::revocation`]. Its frame is pinned: it can't be freed or taken while the environment lives.
 #[repr(C)]
 pub struct SavePage {
     /// `$a0` when the exception of each code was taken, or in [`END_OF_SLICE_SLOT`] when the slice ended.
@@ -131,15 +134,15 @@ pub struct SavePage {
     /// Where each return sequence goes back to: the program's own, the kernel does not touch it.
     pub pc: [u32; CODES],
     /// The program's own, zero at the start. A library keeps the context of a slice here.
-    pub own: [u32; 832],
+    pub own: [u32; OWN_WORDS],
+    /// What is asked of the program, what was taken, and what it has said about that beforehand.
+    pub revocation: crate::revocation::Revocation,
     /// The program's name; zero bytes fill it up.
     pub name: [u8; crate::boot::NAME_BYTES],
     /// The program's arguments, separated by commas; zero bytes fill it up.
     pub arguments: [u8; crate::boot::ARGUMENT_BYTES],
     /// The tag of a capability: of the caller's for a call that needs one, and that a call has made.
     pub capability: crate::frame::Capability,
-    /// Reserved, zero.
-    pub reserved: [u8; 88],
 }
 
 const _: () = assert!(size_of::<SavePage>() == crate::vm::PAGE_BYTES as usize);

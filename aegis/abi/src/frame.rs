@@ -40,6 +40,9 @@ pub const READ: u32 = 1;
 pub const WRITE: u32 = 2;
 /// The right over an environment: to set it up, to give it mappings, to destroy it.
 pub const CONTROL: u32 = 4;
+/// The right over the pool of all frames and slices: to ask others for what they have, and to take what they owe
+/// ([`revocation`](crate::revocation)).
+pub const REVOKE: u32 = 8;
 
 /// The tag of a capability, as it is handed around: with the resource and the right, which the holder knows, it is the
 /// capability. A call takes it from, and gives it in, the save page

@@ -8,9 +8,11 @@
 //! - [`Error`]: what a call can refuse with
 //! - [`exception`]: exception causes, upcalls, and the save page through which a program sees its own exceptions
 //! - [`mod@env`]: names of environments, and the directory of those that live
+//! - [`filter`]: the language of packet filters
 //! - [`frame`]: physical memory and capabilities
 //! - [`public`]: what every program can see of the kernel's tables
 //! - [`program`]: the header in every program, which tells the kernel where to enter it
+//! - [`revocation`]: what an environment is asked to give up, and what was taken
 //! - [`slice`](mod@slice): the processor as a vector of time slices
 //! - [`vm`]: pages and the address map of a program
 //! - [`boot`]: what the loader hands to the kernel
@@ -26,10 +28,12 @@ pub mod console;
 pub mod env;
 mod error;
 pub mod exception;
+pub mod filter;
 pub mod frame;
 pub mod mark;
 pub mod program;
 pub mod public;
+pub mod revocation;
 pub mod slice;
 pub mod vm;
 
@@ -37,4 +41,4 @@ pub use env::EnvId;
 pub use error::Error;
 
 /// Version of this interface. A kernel or program built for another is refused by the loader.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -41,6 +41,11 @@ pub struct ProgramHeader {
     /// the program is not asked to save anything: at the end of a slice the next slice's owner runs at once, and after
     /// any other interrupt the program goes on at `start_of_slice`, which therefore lies in the range.
     pub resume: Range,
+    /// Where it is entered at the beginning of its next slice, instead of `start_of_slice`, when something is asked of
+    /// it or was taken ([`revocation`](crate::revocation)), once for all that has happened since the last time; 0 for
+    /// nowhere. As at the start of a slice no register is defined. An interrupt in `resume` would forget it, so it does
+    /// not lie there.
+    pub revocation: u32,
 }
 
 /// The protected entry context (the paper's section 5.1.2): where an environment is entered by those that transfer
@@ -67,4 +72,4 @@ pub struct Range {
     pub end: u32,
 }
 
-const _: () = assert!(size_of::<ProgramHeader>() == 100);
+const _: () = assert!(size_of::<ProgramHeader>() == 104);

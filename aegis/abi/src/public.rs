@@ -56,6 +56,18 @@ pub struct Statistics {
     pub created: u32,
     /// Environments that ended.
     pub ended: u32,
+    /// Demands that were made on environments ([`revocation`](crate::revocation)).
+    pub demands: u32,
+    /// Demands that were met without force.
+    pub demands_met: u32,
+    /// Frames that were taken by force,
+    pub frames_repossessed: u32,
+    /// of these, those whose contents went to a frame that the program had named.
+    pub frames_saved: u32,
+    /// Slices that were taken by force.
+    pub slices_repossessed: u32,
+    /// Losses for which a repossession vector had no room.
+    pub losses_unrecorded: u32,
 }
 
 const _: () = assert!(size_of::<Public>() <= crate::vm::PAGE_BYTES as usize);

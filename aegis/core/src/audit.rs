@@ -17,8 +17,10 @@
 //! - The directory has an environment's id exactly where it can be entered: it lives, is set up, its current context
 //!   has a hardware id, and it takes that kind of transfer, or, for slices yielded to it, has begun. Everywhere else it
 //!   has a poison.
-//! - The dead have no hardware id, wait for nothing, owe nothing, and their record is the kernel's own.
+//! - The dead have no hardware id, wait for nothing, owe nothing, are asked for nothing, and their record is the kernel's own.
 //! - A hardware id has been given to at most one context of one environment since they were last taken back.
+//! - An environment owes at most what it was asked for; a frame that is being taken from it is its own, marked as
+//!   being freed, and one.
 //! - The record of an environment that lives is in a frame of the kernel's, its save page in one of its own.
 //!
 //! *Bindings*, in the TLB and the software TLB, under the hardware ids of those that live.
@@ -166,6 +168,7 @@ impl System<'_> {
                 check(excess == 0, culprit, "is dead and owes excess time", excess)?;
                 continue;
             };
+            self.audit_account(id).or_else(|what| check(false, culprit, what, id.0))?;
             for context in self.environments.contexts(id).unwrap_or_default() {
                 if context == ContextId::NONE {
                     continue;

@@ -23,6 +23,8 @@ pub enum Resource {
     },
     /// An environment, while it lives: its id is never another's.
     Environment(EnvId),
+    /// All frames and slices.
+    Pool,
 }
 
 impl Key {
@@ -32,6 +34,7 @@ impl Key {
         match resource {
             Resource::Frame { number, nonce } => self.hash([1, number, right, nonce as u32, (nonce >> 32) as u32]),
             Resource::Environment(id) => self.hash([2, id.0, right, 0, 0]),
+            Resource::Pool => self.hash([3, 0, right, 0, 0]),
         }
     }
 

@@ -18,10 +18,12 @@ impl ContextId {
     pub const LAST: Self = Self(63);
 }
 
-/// Which ids have been given out.
+/// Which ids have been given out, and to whom.
 #[derive(Clone, Debug)]
 pub struct Contexts {
     next: u8,
+    /// By id: the index of the environment that got it.
+    holders: [u8; ContextId::LAST.0 as usize + 1],
 }
 
 impl Default for Contexts {
@@ -34,15 +36,16 @@ impl Contexts {
     /// None is given out.
     #[must_use]
     pub const fn new() -> Self {
-        Self { next: ContextId::FIRST.0 }
+        Self { next: ContextId::FIRST.0, holders: [0; ContextId::LAST.0 as usize + 1] }
     }
 
-    /// An id that nobody has, if there is one left.
-    pub fn give(&mut self) -> Option<ContextId> {
+    /// An id that nobody has, if there is one left, for the environment at `index`.
+    pub fn give(&mut self, index: u8) -> Option<ContextId> {
         let id = ContextId(self.next);
         if id > ContextId::LAST {
             return None;
         }
+        self.holders[usize::from(self.next)] = index;
         self.next += 1;
         Some(id)
     }
@@ -53,9 +56,15 @@ impl Contexts {
         id.0 >= ContextId::FIRST.0 && id.0 < self.next
     }
 
+    /// The indices of the environments that have been given one, each of which may come several times.
+    #[must_use]
+    pub fn holders(&self) -> &[u8] {
+        self.holders.get(usize::from(ContextId::FIRST.0)..usize::from(self.next)).unwrap_or_default()
+    }
+
     /// All are taken back.
     pub fn restart(&mut self) {
-        *self = Self::new();
+        self.next = ContextId::FIRST.0;
     }
 }
 
@@ -69,12 +78,14 @@ mod tests {
         for _ in 0..2 {
             for n in 1..=63 {
                 assert!(!contexts.given(ContextId(n)));
-                assert_eq!(contexts.give(), Some(ContextId(n)));
+                assert_eq!(contexts.give(100 + n), Some(ContextId(n)));
                 assert!(contexts.given(ContextId(n)));
             }
-            assert_eq!(contexts.give(), None);
+            assert_eq!(contexts.give(0), None);
             assert!(!contexts.given(ContextId::NONE) && !contexts.given(ContextId(64)));
+            assert!(contexts.holders().iter().copied().eq(101..=163));
             contexts.restart();
+            assert!(contexts.holders().is_empty());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! directory is made from the private state here, anew at each change.
 
 use crate::contexts::{ContextId, Contexts};
+use crate::revocation::Account;
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::frame::Capability;
 use aegis_abi::vm::CONTEXTS;
@@ -20,17 +21,36 @@ enum Wait {
     Tick(u32),
 }
 
-/// The kernel's private knowledge of what lives at one index.
+/// Where the slice of an environment begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Begin {
+    /// Where it was told to when it was set up.
+    First,
+    /// At its start-of-slice entry.
+    Slice,
+    /// At its entry for revocation.
+    Revocation,
+}
+
+/// The kernel's private knowledge of what lives at one index. What a change of slices asks stands first, in one block of
+/// the data cache.
 #[derive(Clone, Debug)]
+#[repr(C, align(16))]
 pub struct State {
     /// The id of who lives, or of who lived last. Its generation is 0 before the first life.
     id: EnvId,
+    wait: Wait,
     alive: bool,
     /// Whether it has been told where it is entered. Until then it can't run.
     set_up: bool,
+    /// Somebody has woken it since its last wait.
+    woken: bool,
     /// Whether it has begun since: before that a slice of it begins elsewhere, and is not yielded to it by the short
     /// way.
     begun: bool,
+    /// Whether there is something to tell it about revocation, and whether it has an entry for that.
+    notice: bool,
+    informed: bool,
     /// Whether it takes synchronous transfers, and asynchronous ones.
     synchronous: bool,
     asynchronous: bool,
@@ -38,11 +58,10 @@ pub struct State {
     contexts: [ContextId; CONTEXTS],
     /// Which of them is installed.
     current: u8,
-    wait: Wait,
-    /// Somebody has woken it since its last wait.
-    woken: bool,
     /// The frame of the kernel's record of it; the one behind is its save page.
     home: u32,
+    /// What it is asked for.
+    account: Account,
     /// The tag of the capability for control over it, so that it need not be made anew each time that one is shown.
     control: Capability,
 }
@@ -54,6 +73,8 @@ impl State {
         alive: false,
         set_up: false,
         begun: false,
+        notice: false,
+        informed: false,
         synchronous: false,
         asynchronous: false,
         contexts: [ContextId::NONE; CONTEXTS],
@@ -61,11 +82,17 @@ impl State {
         wait: Wait::Nothing,
         woken: false,
         home: 0,
+        account: Account::NONE,
         control: Capability([0; 2]),
     };
 
     fn context(&self) -> ContextId {
         self.contexts[usize::from(self.current)]
+    }
+
+    /// Whether its next slice begins at its start-of-slice entry.
+    fn goes_on(&self) -> bool {
+        self.begun && !(self.notice && self.informed)
     }
 }
 
@@ -215,19 +242,52 @@ impl<'a> Environments<'a> {
         Some(home)
     }
 
-    /// Sets up an environment, which takes transfers as said.
-    pub(crate) fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool) {
+    /// Sets up an environment, which takes transfers as said, and is told of revocation if it is `informed`.
+    pub(crate) fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool, informed: bool) {
         self.change(env, |state| {
             state.set_up = true;
             state.begun = false;
             state.synchronous = synchronous;
             state.asynchronous = asynchronous;
+            state.informed = informed;
         });
     }
 
-    /// An environment has begun: every later slice of it begins at its start of slice.
-    pub(crate) fn begin(&mut self, env: EnvId) {
-        self.change(env, |state| state.begun = true);
+    /// A slice of an environment begins, and the later ones will at its start of slice. Where this one does.
+    pub(crate) fn begin(&mut self, env: EnvId) -> Begin {
+        let Some(state) = self.state_mut(env) else { return Begin::Slice };
+        let begin = if !core::mem::replace(&mut state.begun, true) {
+            Begin::First
+        } else if !state.goes_on() {
+            state.notice = false;
+            Begin::Revocation
+        } else {
+            Begin::Slice
+        };
+        // Without a context id the directory does not tell, before it has one.
+        if begin != Begin::Slice && state.context() != ContextId::NONE {
+            self.publish(env.index());
+        }
+        begin
+    }
+
+    /// There is something to tell an environment about revocation: its next slice begins at the entry for that, if it
+    /// has one, and it waits no more. One that has yet to begin does that before.
+    pub(crate) fn notify(&mut self, env: EnvId) {
+        self.change(env, |state| {
+            state.notice = true;
+            state.woken |= state.informed;
+        });
+    }
+
+    /// What an environment is asked for.
+    pub(crate) fn account(&self, env: EnvId) -> Option<&Account> {
+        self.state(env).map(|state| &state.account)
+    }
+
+    /// What an environment is asked for, to be changed.
+    pub(crate) fn account_mut(&mut self, env: EnvId) -> Option<&mut Account> {
+        self.state_mut(env).map(|state| &mut state.account)
     }
 
     /// Makes the environment's `n`-th context, which there is, the current one.
@@ -242,21 +302,22 @@ impl<'a> Environments<'a> {
         if context != ContextId::NONE {
             return Some(context);
         }
-        let context = self.contexts.give()?;
+        let context = self.contexts.give(env.index())?;
         self.change(env, |state| state.contexts[usize::from(state.current)] = context);
         Some(context)
     }
 
     /// Takes all hardware ids back from all environments: nobody can be entered by the short way until it has another.
-    /// A few instructions an environment.
+    /// A few stores an id. Nothing is read: whoever lives at these indices by now, the dead have no id either and a
+    /// poison already.
     pub(crate) fn revoke_contexts(&mut self) {
-        for (index, (state, entry)) in self.states.iter_mut().zip(self.directory.iter_mut()).enumerate() {
-            // The dead have none, and a poison already.
-            if state.alive {
-                state.contexts = [ContextId::NONE; CONTEXTS];
-                let poison = DirectoryEntry::poison(index as u8);
-                (entry.synchronous, entry.asynchronous, entry.runnable) = (poison, poison, poison);
-            }
+        for &index in self.contexts.holders() {
+            self.states[usize::from(index)].contexts = [ContextId::NONE; CONTEXTS];
+        }
+        for &index in self.contexts.holders() {
+            let entry = &mut self.directory[usize::from(index)];
+            let poison = DirectoryEntry::poison(index);
+            (entry.synchronous, entry.asynchronous, entry.runnable) = (poison, poison, poison);
         }
         self.contexts.restart();
     }
@@ -315,6 +376,9 @@ impl<'a> Environments<'a> {
         if state.wait != Wait::Nothing || state.woken {
             return Err("is dead and waits");
         }
+        if !state.account.is_empty() || state.notice {
+            return Err("is dead and asked for something");
+        }
         Ok(())
     }
 
@@ -346,7 +410,7 @@ impl<'a> Environments<'a> {
     fn words(&self, index: u8) -> [u32; 3] {
         let state = &self.states[usize::from(index)];
         let enterable = state.alive && state.set_up && state.context() != ContextId::NONE;
-        [state.synchronous, state.asynchronous, state.begun].map(|open| match open && enterable {
+        [state.synchronous, state.asynchronous, state.goes_on()].map(|open| match open && enterable {
             true => state.id.0,
             false => DirectoryEntry::poison(index),
         })
@@ -354,6 +418,6 @@ impl<'a> Environments<'a> {
 }
 
 /// Whether the clock has come to the tick `deadline`. Both are modulo 2^31, and at most 2^30 apart.
-const fn reached(deadline: u32, ticks: u32) -> bool {
+pub(crate) const fn reached(deadline: u32, ticks: u32) -> bool {
     (ticks.wrapping_sub(deadline) & 0x7fff_ffff) < 1 << 30
 }

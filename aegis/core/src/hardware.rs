@@ -23,6 +23,9 @@ pub trait Hardware {
     /// Makes software TLB entries that map `frame` invalid, of the `count` from index `from` on.
     fn unbind_range(&mut self, frame: u32, from: u32, count: u32);
 
+    /// Copies what is in the frame `from` to the frame `to`, another.
+    fn copy(&mut self, from: u32, to: u32);
+
     /// Empties TLB and software TLB.
     fn flush(&mut self);
 

@@ -43,6 +43,9 @@ pub fn check(entry: u32, header: &ProgramHeader) -> Result<(), &'static str> {
     if !is_entry(entries.synchronous) || !is_entry(entries.asynchronous) {
         return Err("its protected entries are not word-aligned user addresses");
     }
+    if !is_entry(header.revocation) {
+        return Err("its entry for revocation is not a word-aligned user address");
+    }
     let returns = header.return_sequences;
     if !is_range(returns) || !(returns.start | returns.end).is_multiple_of(RETURN_SEQUENCE_BYTES) {
         return Err("its return sequences are not a range of aligned user addresses");
@@ -59,7 +62,8 @@ pub const WORDS: usize = size_of::<ProgramHeader>() / 4;
 /// The header of which a program has these words.
 #[must_use]
 pub const fn from_words(words: [u32; WORDS]) -> ProgramHeader {
-    let [abi_version, start_of_slice, end_of_slice, handlers @ .., synchronous, asynchronous, a, b, c, d] = words;
+    let [abi_version, start_of_slice, end_of_slice, handlers @ .., synchronous, asynchronous, a, b, c, d, revocation] =
+        words;
     ProgramHeader {
         abi_version,
         start_of_slice,
@@ -68,6 +72,7 @@ pub const fn from_words(words: [u32; WORDS]) -> ProgramHeader {
         protected_entries: ProtectedEntries { synchronous, asynchronous },
         return_sequences: Range { start: a, end: b },
         resume: Range { start: c, end: d },
+        revocation,
     }
 }
 
@@ -86,6 +91,7 @@ mod tests {
             protected_entries: ProtectedEntries { synchronous: 0x1_0300, asynchronous: 0 },
             return_sequences: Range { start: 0x1_0400, end: 0x1_0800 },
             resume: Range { start: 0x1_0000, end: 0x1_0080 },
+            revocation: 0x1_0900,
         }
     }
 
@@ -97,7 +103,7 @@ mod tests {
 
     #[test]
     fn refuses_each_bad_field() {
-        let bad: [(u32, Change); 16] = [
+        let bad: [(u32, Change); 18] = [
             (0x1_0000, |h| h.abi_version += 1),
             (0, |_| ()),
             (0x8000_0000, |_| ()),
@@ -114,6 +120,8 @@ mod tests {
             (0x1_0000, |h| h.return_sequences.end = 0x8000_0020),
             (0x1_0000, |h| h.resume.start = 0x1_0014),
             (0x1_0000, |h| h.resume = Range::default()),
+            (0x1_0000, |h| h.revocation = 0x8003_0000),
+            (0x1_0000, |h| h.revocation = 0x1_0902),
         ];
         for (n, (entry, change)) in bad.into_iter().enumerate() {
             let mut header = good();

@@ -9,6 +9,7 @@
 //! - [`environments`]: who lives, under which id, and whether it can be entered
 //! - [`contexts`]: the names of address spaces in the TLB
 //! - [`slices`]: who owns which time slice, whose turn it is, and what overrunning one costs
+//! - [`revocation`]: who is asked for what, and what may be taken
 //! - [`hardware`]: what the rules need done to the TLBs and to memory
 //! - [`audit`]: the invariants of ownership, and the check of all of them
 //! - [`mappings`]: the guaranteed mappings of an environment, and the check on every pointer that a program passes
@@ -25,6 +26,7 @@ pub mod frames;
 pub mod hardware;
 pub mod header;
 pub mod mappings;
+pub mod revocation;
 pub mod slices;
 pub mod system;
 

@@ -6,13 +6,14 @@
 
 use crate::capability::{Key, Resource, same};
 use crate::contexts::ContextId;
-use crate::environments::Environments;
+use crate::environments::{Begin, Environments};
 use crate::frames::Frames;
 pub use crate::hardware::Hardware;
 use crate::mappings::{Mapping, Mappings, Page};
 use crate::slices::{Next, Slices};
 use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
 use aegis_abi::public::Statistics;
+use aegis_abi::revocation::{FRAMES, SLICES};
 use aegis_abi::vm::{CONTEXTS, PAGE_SHIFT};
 use aegis_abi::{EnvId, Error};
 
@@ -56,6 +57,7 @@ impl System<'_> {
         }
         self.frames.scrub(hw, frame);
         self.frames.set_owner(frame, caller.0);
+        self.took(caller, FRAMES);
         Ok(())
     }
 
@@ -65,8 +67,16 @@ impl System<'_> {
     /// [`Error::BadArgument`] if there is no such frame; [`Error::Denied`] if the caller does not own it;
     /// [`Error::Busy`] if it is its save page; [`Error::Again`]: nobody can map it meanwhile.
     pub fn frame_free(&mut self, hw: &mut impl Hardware, caller: EnvId, frame: u32) -> Result<(), Error> {
-        self.movable(caller, frame)?;
-        self.hand_over(hw, frame, FREE)
+        // One that is just being taken from the caller has counted already.
+        let taken = self.is_taken(caller, frame);
+        if !taken {
+            self.movable(caller, frame)?;
+        }
+        self.hand_over(hw, frame, FREE)?;
+        if !self.no_more_taken(caller, frame) {
+            self.gave(caller, FRAMES);
+        }
+        Ok(())
     }
 
     /// Makes the environment `to` the owner of a frame of the caller's, contents and all. Every mapping of it is broken
@@ -86,7 +96,7 @@ impl System<'_> {
     ///
     /// # Errors
     /// [`Error::BadArgument`] if there is no such frame; [`Error::Denied`] if the caller does not own it;
-    /// [`Error::Busy`] if it is its save page; [`Error::Again`]: nobody can map it meanwhile.
+    /// [`Error::Busy`] if it is its save page, or being taken from it; [`Error::Again`]: nobody can map it meanwhile.
     pub fn frame_renew(&mut self, hw: &mut impl Hardware, caller: EnvId, frame: u32) -> Result<(), Error> {
         self.movable(caller, frame)?;
         self.hand_over(hw, frame, caller.0)
@@ -194,13 +204,16 @@ impl System<'_> {
         Ok(())
     }
 
-    /// The caller owns a frame, or is freeing it.
+    /// The caller owns a frame, or is freeing it, and it is not being taken from it.
     fn owned(&self, caller: EnvId, frame: u32) -> Result<(), Error> {
         if frame >= self.frames.len() {
             return Err(Error::BadArgument);
         }
         if self.frames.owner(frame) & !FREEING != caller.0 {
             return Err(Error::Denied);
+        }
+        if self.is_taken(caller, frame) {
+            return Err(Error::Busy);
         }
         Ok(())
     }
@@ -274,14 +287,15 @@ impl System<'_> {
         if caller == env || same(control, shown) { Ok(()) } else { Err(Error::Denied) }
     }
 
-    /// An environment has been set up: it can run, and takes transfers as said. Nothing if it does not live.
-    pub fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool) {
-        self.environments.open(env, synchronous, asynchronous);
+    /// An environment has been set up: it can run, takes transfers as said, and is told of revocation if it is
+    /// `informed`. Nothing if it does not live.
+    pub fn open(&mut self, env: EnvId, synchronous: bool, asynchronous: bool, informed: bool) {
+        self.environments.open(env, synchronous, asynchronous, informed);
     }
 
-    /// An environment has begun its first slice since it was set up. Nothing if it does not live.
-    pub fn begin(&mut self, env: EnvId) {
-        self.environments.begin(env);
+    /// A slice of an environment begins. Where it does: what it was to be told of revocation it is told by that.
+    pub fn begin(&mut self, env: EnvId) -> Begin {
+        self.environments.begin(env)
     }
 
     /// Ends an environment; false if it does not live. Its slices are free, what was lent to it is its owners', and its
@@ -358,6 +372,26 @@ impl System<'_> {
     #[must_use]
     pub fn anybody_waits_for_the_clock(&self) -> bool {
         self.slices.vector().iter().any(|slice| self.environments.waits_for_the_clock(EnvId(slice.runner)))
+    }
+
+    /// Makes the slice at a position, which is free, the caller's.
+    ///
+    /// # Errors
+    /// As for [`Slices::allocate`].
+    pub fn slice_allocate(&mut self, caller: EnvId, position: u32) -> Result<(), Error> {
+        self.slices.allocate(position, caller)?;
+        self.took(caller, SLICES);
+        Ok(())
+    }
+
+    /// Frees a slice of the caller's, lent or not.
+    ///
+    /// # Errors
+    /// As for [`Slices::free`].
+    pub fn slice_free(&mut self, caller: EnvId, position: u32) -> Result<(), Error> {
+        self.slices.free(position, caller)?;
+        self.gave(caller, SLICES);
+        Ok(())
     }
 
     /// Makes the environment `to` the owner and the runner of a slice of the caller's.

@@ -71,17 +71,25 @@ impl Context {
         }
     }
 
-    /// Deletes `pages` pages from that of `address` on. Time: a few instructions a page.
-    pub fn delete_range(self, address: u32, pages: u32) {
-        let first = self.tag(address);
-        for page in 0..pages {
-            let at = address + page * PAGE_BYTES;
-            let slot = self.slot(at);
-            if get(slot).0 == self.tag(at) {
-                clear(slot);
+    /// Deletes `pages` pages from that of `address` on from the software TLB. Time: 7 instructions a page.
+    pub fn delete_range_of_software_tlb(self, address: u32, pages: u32) {
+        let (mut at, mut left) = (address, pages);
+        while left != 0 {
+            // From a multiple of 64 pages on the entries of 64 pages lie in a row.
+            let run = left.min(64 - (at >> PAGE_SHIFT) % 64);
+            let (mut slot, mut tag) = (self.slot(at), self.tag(at));
+            for _ in 0..run {
+                // SAFETY: the slots of the run are in the table.
+                unsafe {
+                    if (slot as *const u32).read_volatile() == tag {
+                        (slot as *mut u32).write_volatile(UNUSED);
+                    }
+                }
+                (slot, tag) = (slot + 4, tag.wrapping_add(PAGE_BYTES));
             }
+            at = at.wrapping_add(run * PAGE_BYTES);
+            left -= run;
         }
-        self.delete_range_of_tlb(first, pages);
     }
 
     /// Takes the rights that are clear in `rights`, a word as programs write it, from `pages` pages from that of `address` on.
@@ -110,6 +118,17 @@ impl Context {
             distance.is_multiple_of(PAGE_BYTES) && distance / PAGE_BYTES < pages
         });
     }
+}
+
+/// Deletes `pages` pages from that of `address` on from both TLBs, in several contexts; the TLB is walked once.
+pub fn delete_range(contexts: impl Iterator<Item = Context> + Clone, address: u32, pages: u32) {
+    for context in contexts.clone() {
+        context.delete_range_of_software_tlb(address, pages);
+    }
+    cp0::tlb_delete_where(|tag, _| {
+        let page = (tag & !(PAGE_BYTES - 1)).wrapping_sub(address) >> PAGE_SHIFT;
+        page < pages && contexts.clone().any(|context| tag & (PAGE_BYTES - 1) == context.entry_hi)
+    });
 }
 
 fn get(slot: u32) -> (u32, EntryLo) {
@@ -166,9 +185,37 @@ impl Hardware for Translation {
         }
     }
 
+    fn copy(&mut self, from: u32, to: u32) {
+        let [from, to] = [from, to].map(|frame| machine::cached::<u32>(frame << PAGE_SHIFT));
+        // SAFETY: both are environments' frames, or being taken from one, and not the same; nobody refers to them.
+        // Unrolled: 19 instructions for 8 words.
+        unsafe {
+            core::arch::asm!(
+                ".set noreorder",
+                ".set noat",
+                "2:",
+                ".irp n, 8,9,10,11,12,13,14,15",
+                "lw    $\\n, 4*\\n - 32({from})",
+                ".endr",
+                "addiu {from}, {from}, 32",
+                ".irp n, 8,9,10,11,12,13,14,15",
+                "sw    $\\n, 4*\\n - 32({to})",
+                ".endr",
+                "bne   {from}, {end}, 2b",
+                " addiu {to}, {to}, 32",
+                from = inout(reg) from => _,
+                to = inout(reg) to => _,
+                end = in(reg) from as u32 + PAGE_BYTES,
+                out("$8") _, out("$9") _, out("$10") _, out("$11") _,
+                out("$12") _, out("$13") _, out("$14") _, out("$15") _,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+
     fn flush(&mut self) {
         clear_all();
-        cp0::tlb_delete_where(|_, _| true);
+        cp0::tlb_delete_all();
     }
 
     fn zero(&mut self, frame: u32) {

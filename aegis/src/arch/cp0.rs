@@ -253,6 +253,11 @@ pub fn tlb_probe(tag: u32) -> Option<EntryLo> {
     keeping_entry_hi(|| find(tag).map(|entry| read_entry(entry).1))
 }
 
+/// Deletes all entries of the TLB.
+pub fn tlb_delete_all() {
+    keeping_entry_hi(|| (0..tlb_entries()).for_each(clear_entry));
+}
+
 /// Deletes all entries of the TLB for which `which` says so; it is given the tag and the EntryLo.
 pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
     keeping_entry_hi(|| {

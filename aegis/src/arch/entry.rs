@@ -107,6 +107,12 @@ pub unsafe extern "C" fn kernel_fault(frame: &FaultFrame) -> ! {
     crate::panic::fault(frame, cp0::cause(), cp0::epc(), cp0::bad_vaddr())
 }
 
+/// Ends the run at once.
+pub unsafe extern "C" fn finish() -> ! {
+    // SAFETY: this is a way into the kernel like the others.
+    unsafe { kernel().finish() }
+}
+
 /// The kernel's own record, for the time before the first program runs.
 ///
 /// # Safety

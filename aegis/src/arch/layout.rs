@@ -77,6 +77,8 @@ pub struct Record {
     pub return_sequences: Range,
     /// From its header.
     pub resume: Range,
+    /// From its header.
+    pub revocation: u32,
     /// Its guaranteed mappings.
     pub mappings: Mappings,
     /// What reports call it; zero bytes fill it up.

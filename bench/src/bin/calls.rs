@@ -14,11 +14,12 @@ use exos_rt::abi::call as number;
 use exos_rt::abi::exception::Code;
 use exos_rt::abi::frame::{Capability, WRITE};
 use exos_rt::abi::mark::{END, WORD};
+use exos_rt::abi::revocation::{DEADLINE_MIN, ENTRIES, FRAMES, SLICES};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
 use exos_rt::abi::{EnvId, Error};
 use exos_rt::environment::spawn;
 use exos_rt::shared::Shared;
-use exos_rt::{call, memory, println, public, sequences};
+use exos_rt::{call, memory, println, public, revocation, save_page, sequences};
 
 exos_rt::program!(main);
 
@@ -110,7 +111,14 @@ returning! {
     42 env_create_blank ENV_CREATE "env_create_blank" "of frames that were not used";
     43 console_read CONSOLE_READ "console_read" "nothing was typed";
     44 console_give CONSOLE_GIVE "console_give" "to itself";
+    45 revoke REVOKE "revoke" "a demand on itself";
+    46 frame_repossess FRAME_REPOSSESS "frame_repossess" "a frame of its own that is mapped once, while the TLB is full; its contents are saved";
+    47 frame_repossess_lost FRAME_REPOSSESS "frame_repossess_lost" "likewise, and are not";
+    48 slice_repossess SLICE_REPOSSESS "slice_repossess" "a slice of its own";
 }
+
+/// One of them.
+type Call = unsafe extern "C" fn(u32, u32, u32, u32) -> i32;
 
 /// Defines a function that saves the registers that a function preserves and makes a call that ends the slice, its
 /// argument in `$a0` and `$v1`, behind the word `$begin`; and where the environment is entered at its next slice, the
@@ -329,6 +337,45 @@ fn main() {
     translation(other);
     call::env_destroy(other, control).expect("it is this one's");
     console();
+    taken();
+}
+
+/// What is taken from this environment itself, when the time for that has come.
+fn taken() {
+    let me = call::self_id().0;
+    let authority = revocation::authority().expect("it is the first program");
+    let [filling, backing] = [(); 2].map(|()| memory::allocate().expect("there is a free frame"));
+    for _ in 0..TIMES {
+        save_page::present(authority);
+        // SAFETY: what is taken is not used.
+        done(unsafe { revoke(me, FRAMES, 2 * TIMES, DEADLINE_MIN) });
+    }
+    let frames = [[0; 2]; TIMES as usize].map(|pair| pair.map(|_| memory::allocate().expect("there is a free frame")));
+    let free = || (0..64).filter(|&position| public::slice(position).owner == 0);
+    free().take(TIMES as usize).for_each(|position| call::slice_allocate(position).expect("it is free"));
+    call::revoke(EnvId(me), authority, SLICES, TIMES, DEADLINE_MIN).expect("there are as many");
+    let end = public::ticks() + DEADLINE_MIN;
+    while public::ticks() < end {
+        call::wait(Some(end));
+    }
+    for [saved, lost] in frames {
+        assert!(revocation::back(saved, backing, call::NO_CAPABILITY), "the vector has room");
+        for (frame, take) in [(saved, frame_repossess as Call), (lost, frame_repossess_lost as Call)] {
+            fill_tlb(filling);
+            map(ELSEWHERE, frame);
+            save_page::present(authority);
+            // SAFETY: as above.
+            done(unsafe { take(frame, 0, 0, 0) });
+        }
+        (0..ENTRIES).for_each(revocation::clear);
+    }
+    for _ in 0..TIMES {
+        let position = public::slices_of(EnvId(me)).last().expect("it has slices");
+        save_page::present(authority);
+        // SAFETY: as above.
+        done(unsafe { slice_repossess(position, 0, 0, 0) });
+        (0..ENTRIES).for_each(revocation::clear);
+    }
 }
 
 fn processor() {

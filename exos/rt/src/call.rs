@@ -70,6 +70,37 @@ pub fn exit(status: u32) -> ! {
     unreachable!("exit does not return")
 }
 
+// --- Revocation. -----------------------------------------------------------------------------------------------------
+
+/// Asks the environment `env` for `count` resources of a kind, `what`, within so many ticks, 0 for a request without a
+/// deadline; how many were left of what was asked of it before. `authority` is the capability for revocation.
+///
+/// # Errors
+/// [`Error::Denied`], [`Error::NoSuchEnvironment`], or [`Error::BadArgument`] for what can't be asked for.
+pub fn revoke(env: EnvId, authority: Capability, what: u32, count: u32, within: u32) -> Result<u32, Error> {
+    save_page::present(authority);
+    repeat(call::REVOKE, [env.0, what, count, within])
+}
+
+/// Takes the frame `frame` from an environment that owes frames.
+///
+/// # Errors
+/// [`Error::BadArgument`] and [`Error::NoSuchEnvironment`] if it is nobody's; [`Error::Denied`] and [`Error::Busy`] if it
+/// may not be taken, or not yet.
+pub fn frame_repossess(frame: u32, authority: Capability) -> Result<(), Error> {
+    save_page::present(authority);
+    repeat(call::FRAME_REPOSSESS, [frame, 0, 0, 0]).map(drop)
+}
+
+/// Takes the slice at `position` from an environment that owes slices.
+///
+/// # Errors
+/// As for [`frame_repossess`].
+pub fn slice_repossess(position: u32, authority: Capability) -> Result<(), Error> {
+    save_page::present(authority);
+    repeat(call::SLICE_REPOSSESS, [position, 0, 0, 0]).map(drop)
+}
+
 // --- The processor. --------------------------------------------------------------------------------------------------
 
 /// Gives up the rest of this time slice; returns in a later one. May return early, without having given up anything, if

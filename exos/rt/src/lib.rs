@@ -22,6 +22,7 @@
 //! - [`environment`]: environments that a program makes
 //! - [`memory`]: frames by choice
 //! - [`public`]: what the kernel shows
+//! - [`mod@revocation`]: what others want back, and what they have taken
 //! - [`archive`]: the files of the boot archive
 //! - [`save_page`]: the page that kernel and program share
 //! - [`shared`]: cells that two environments share
@@ -43,6 +44,7 @@ pub mod mark;
 pub mod memory;
 pub mod program;
 pub mod public;
+pub mod revocation;
 pub mod save_page;
 pub mod sequences;
 pub mod shared;

@@ -34,11 +34,17 @@
 //! wants it otherwise sets itself up with another [`header`]. So does one whose addressing contexts differ in more than
 //! data: a call is served in the one that main has installed.
 //!
+//! # Revocation
+//!
+//! What there is to tell of revocation is told by the server activity ([`mod@crate::revocation`]), as if the kernel had
+//! called; if that has a call to serve already, before it answers that. A program that has set no function for it goes
+//! on as at any start of a slice.
+//!
 //! # Why it holds under preemption
 //!
 //! Other environments run only after an instruction that gives the processor away, or after a slice has ended; so
 //! nothing is seen half done but by the code at the end of a slice. Nearly everywhere it saves what runs as what
-//! `current` says. There are three pieces of code where that would be wrong, each a few instructions, and there it
+//! `current` says. There are four pieces of code where that would be wrong, each a few instructions, and there it
 //! comes to a state in which it is right:
 //!
 //! 1. `exos_transfer`, as long as the call is not made: its activity may be complete in memory already, to go on behind
@@ -50,6 +56,8 @@
 //!    that has work already, its caller is noted in a table, to be refused when that work is done.
 //! 3. The answer, until the transfer: it is begun anew, and the server activity is still current. So none is given
 //!    while there is anybody in the table.
+//! 4. The entry for revocation, up to the instruction that makes the server activity current: what runs is neither
+//!    activity. It is done again, at the end of the slice. And what follows when the program has been told, as in 3.
 //!
 //! In each case the slice is then given back as ever; nothing is transferred behind its end, for that would be at this
 //! environment's cost.
@@ -70,7 +78,7 @@
 //! before that activity gives up the processor, and when it is interrupted.
 
 use crate::{fault, program};
-use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, SavePage};
+use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, OWN_WORDS, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
 use aegis_abi::vm::{SAVE_PAGE, entry_lo};
 use aegis_abi::{EnvId, call, frame};
@@ -140,6 +148,11 @@ pub(crate) struct Own {
     used: u32,
     /// How many may be used; 0 for any number.
     limit: u32,
+    /// The stack on which the program is told of revocation, 0 if it is not to be, and the function that is.
+    pub notice_stack: u32,
+    pub notice_function: u32,
+    /// Not 0 if it has yet to be told, since the server activity had work; then `owed` is not 0 either.
+    pub noticed: u32,
     scratch: [u32; 2],
 }
 
@@ -487,6 +500,32 @@ global_asm!(
     "    syscall",
     "    j     exos_resume",           // the caller is not there any more
     "     nop",
+    // --- Revocation: as at the start of a slice no register is defined, and all that runs is complete in memory. -----
+    "exos_revocation:",
+    "    addiu $t0, $zero, {TRANSFER_ASYNC}",
+    "    sw    $t0, {answer_by}($zero)", // as at the start of a slice
+    "    lw    $sp, {notice_stack}($zero)",
+    "    lw    $t1, {current}($zero)",
+    "    beq   $sp, $zero, exos_restore",
+    "     addiu $t0, $zero, {SERVER}",
+    "    bne   $t1, $zero, 1f",
+    "     nop",
+    "    sw    $t0, {current}($zero)", // from here on what runs is the server activity
+    "exos_noticed:",
+    "    jal   {told}",
+    "     nop",
+    "exos_noticed_done:",
+    "    lw    $t0, {owed}($zero)",
+    "    nop",
+    "    bne   $t0, $zero, exos_notice_again",
+    "     nop",
+    "    j     exos_restore",
+    "     sw   $zero, {current}($zero)", // main goes on
+    // The server activity has work already: before it gives the answer.
+    "exos_notice_later:",
+    "1:  sw    $t0, {noticed}($zero)",
+    "    j     exos_restore",
+    "     sw   $t0, {owed}($zero)",
     "exos_entries_end:",
     ".size exos_entries, . - exos_entries",
     "",
@@ -512,6 +551,12 @@ global_asm!(
     "    lw    $t9, 24($sp)",
     "    j     exos_answer",
     "     addiu $sp, $sp, 32",
+    // Likewise when it has been told of revocation.
+    "exos_notice_again:",
+    "    jal   {refuse}",
+    "     nop",
+    "    j     exos_noticed_done",
+    "     nop",
     ".size exos_serve_late, . - exos_serve_late",
     "",
     // --- End of a slice. a0 = where the program was interrupted; its a0 is in the save page; the rest is the program's.
@@ -586,6 +631,9 @@ global_asm!(
     "     sltiu $t0, $t1, exos_answer - exos_transfer",
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
+    "    sltiu $t0, $t1, exos_revocation - exos_transfer",
+    "    beq   $t0, $zero, 6f",
+    "     sltiu $t0, $t1, exos_noticed - exos_transfer",
     // In the answer: it is not given yet.
     "    addiu $t0, $zero, {SERVER}",
     "    sw    $t0, {current}($zero)",
@@ -622,6 +670,33 @@ global_asm!(
     "    j     exos_resume",
     "     sw   $v1, {owed}($zero)",
     "3:  take_answer exos_resume",
+    // In what begins with a notice: no register is defined.
+    "6:  bne   $t0, $zero, 7f",
+    "     sltiu $t0, $t1, exos_noticed_done - exos_transfer",
+    "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
+    "     lw   $t0, {current}($zero)",
+    "    sltiu $t1, $t1, exos_notice_later - exos_transfer",
+    "    beq   $t1, $zero, 8f",
+    "     addiu $t0, $zero, {SERVER}",
+    // It is done, and says so again.
+    "    sw    $t0, {current}($zero)",
+    "    lui   $a0, %hi(exos_noticed_done)",
+    "    j     exos_save",
+    "     addiu $a0, $a0, %lo(exos_noticed_done)",
+    // The server activity is yet to begin with it.
+    "7:  lw    $sp, {notice_stack}($zero)",
+    "    lw    $t1, {current}($zero)",
+    "    beq   $sp, $zero, exos_resume",
+    "     addiu $t0, $zero, {SERVER}",
+    "    bne   $t1, $zero, 8f",
+    "     lui  $a0, %hi(exos_noticed)",
+    "    addiu $a0, $a0, %lo(exos_noticed)",
+    "    j     exos_save",
+    "     sw   $t0, {current}($zero)",
+    // Or has work already.
+    "8:  sw    $t0, {noticed}($zero)",
+    "    j     exos_resume",
+    "     sw   $t0, {owed}($zero)",
     ".size exos_end_of_slice, . - exos_end_of_slice",
     "",
     // --- A load from an unmapped page: a0 = EPC, a1 = BadVAddr. Public memory is mapped where it can be read. --------
@@ -699,6 +774,7 @@ global_asm!(
     "    .word exos_synchronous, exos_asynchronous",
     "    .word exos_return, exos_return_end",
     "    .word exos_resume_range, exos_resume_end",
+    "    .word exos_revocation",
     ".size exos_header, . - exos_header",
     "",
     ".section .stack, \"aw\", @nobits",
@@ -762,6 +838,9 @@ global_asm!(
     unhandled = sym fault::unhandled,
     limit_reached = sym fault::limit_reached,
     refuse = sym crate::transfer::refuse,
+    told = sym crate::revocation::told,
+    notice_stack = const own!(notice_stack),
+    noticed = const own!(noticed),
     begin = sym begin,
     begin_child = sym crate::environment::begin,
 );
@@ -773,6 +852,6 @@ pub const HANDLER_SCRATCH: u32 = SAVE_PAGE + (offset_of!(SavePage, a0) + 4 * SCR
 // Each return sequence serves the slot of its code.
 const _: () = assert!(CODES >= 16 && RETURN_SEQUENCE_BYTES == 32);
 const _: () = assert!(NOTE_OWNER.len() == 5, "the note above has another owner");
-const _: () = assert!(size_of::<Own>() <= size_of::<[u32; 832]>());
+const _: () = assert!(size_of::<Own>() <= size_of::<[u32; OWN_WORDS]>());
 // The entries test for both as for zero.
 const _: () = assert!(CALL == 0 && call::TRANSFER == 0);

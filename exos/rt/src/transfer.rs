@@ -6,7 +6,7 @@
 
 use crate::sequences::{ANSWERED, Activity, BUSY, CALL, OWN, SERVER, current, exos_transfer, keep_ready};
 use crate::shared::Shared;
-use crate::{call, public};
+use crate::{call, public, revocation};
 use aegis_abi::{EnvId, Error, call as number};
 use core::cell::UnsafeCell;
 
@@ -116,14 +116,19 @@ pub fn send(to: EnvId, [a0, a1, a2, a3]: [u32; 4]) -> Result<(), Error> {
     call::check(unsafe { exos_transfer(a0, a1, a2, a3, to.0, number::TRANSFER_ASYNC, 0, CALL) }).map(drop)
 }
 
-/// Called by assembly in the server activity, before it gives an answer: refuses those that could not be refused at
-/// once.
+/// Called by assembly in the server activity, before it gives an answer: tells the program of revocation, and refuses
+/// those that could not be refused at once.
 pub(crate) extern "C" fn refuse() {
     // SAFETY: the words are the runtime's. What is noted from here on is for the next time.
     let table = unsafe {
         (&raw mut (*OWN).owed).write_volatile(0);
-        &*((&raw const (*OWN).refused).read_volatile() as *const [Shared<u32>; EnvId::COUNT])
+        if (&raw const (*OWN).noticed).read_volatile() != 0 {
+            revocation::told();
+        }
+        ((&raw const (*OWN).refused).read_volatile() as *const [Shared<u32>; EnvId::COUNT]).as_ref()
     };
+    // A program that serves no calls has none.
+    let Some(table) = table else { return };
     for entry in table.iter().filter(|entry| entry.get() != 0) {
         let to = entry.get();
         entry.set(0);

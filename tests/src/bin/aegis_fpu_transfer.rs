@@ -15,7 +15,7 @@ use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
 use exos_rt::abi::EnvId;
 use exos_rt::abi::call::FPU_MODE;
-use exos_rt::abi::exception::{Code, SavePage};
+use exos_rt::abi::exception::{Code, OWN_WORDS, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
 use exos_rt::call::{env_destroy, fpu_mode, set_handler, yield_slice, yield_to};
 use exos_rt::environment::spawn;
@@ -29,7 +29,7 @@ const MAINS: u32 = 0x1111_1111;
 const OTHERS: u32 = 0x2222_2222;
 
 /// A word near the end of the save page's own part: how often the environment has turned the unit on.
-const TURNED_ON: usize = SAVE_PAGE as usize + offset_of!(SavePage, own) + 4 * (832 - 8);
+const TURNED_ON: usize = SAVE_PAGE as usize + offset_of!(SavePage, own) + 4 * (OWN_WORDS - 8);
 
 /// What the child has found, and how often it has looked.
 static FOUND: Shared<u32> = Shared::new(0);

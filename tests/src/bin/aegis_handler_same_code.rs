@@ -9,7 +9,7 @@ exos_rt::program!(main);
 
 use core::arch::{global_asm, naked_asm};
 use core::mem::offset_of;
-use exos_rt::abi::exception::{Code, SavePage};
+use exos_rt::abi::exception::{Code, OWN_WORDS, SavePage};
 use exos_rt::abi::vm::SAVE_PAGE;
 use exos_rt::{call, println};
 
@@ -19,7 +19,7 @@ const INNER: u32 = 0x5a5;
 
 /// Words near the end of the save page's own part: whether the handler is in a breakpoint, how many there were, what
 /// was in the slot behind the inner one, and the four that are kept.
-const INSIDE: usize = SAVE_PAGE as usize + offset_of!(SavePage, own) + 4 * (832 - 8);
+const INSIDE: usize = SAVE_PAGE as usize + offset_of!(SavePage, own) + 4 * (OWN_WORDS - 8);
 const COUNT: usize = INSIDE + 4;
 const SLOT: usize = INSIDE + 8;
 const KEPT: usize = INSIDE + 12;

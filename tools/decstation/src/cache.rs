@@ -108,6 +108,12 @@ impl Caches {
         }
     }
 
+    /// Invalidates every word of both.
+    pub fn invalidate_all(&mut self) {
+        self.data.iter_mut().for_each(|word| word.tag = 0);
+        self.code.iter_mut().for_each(|word| word.tag = 0);
+    }
+
     /// Whether the word at this address is held.
     pub fn holds(&self, which: Which, pa: u32) -> bool {
         self.get(which, pa).0 & !SUSPECT == tag_of(pa)

@@ -48,8 +48,8 @@ impl Written {
 }
 
 impl Machine {
-    /// The same machine once more, in the same state. Symbols, the sinks of marks and console output, and the other
-    /// instruments stay with this one.
+    /// The same machine once more, in the same state. Symbols, the sinks of marks and console output, the other
+    /// instruments, and the place on a segment stay with this one.
     pub fn fork(&self) -> Machine {
         self.with(self.ram.clone(), self.written.clone(), self.caches.clone())
     }
@@ -104,6 +104,7 @@ impl Machine {
             counts: self.counts,
             marks: self.marks.clone(),
             mark_sink: None,
+            stretch_sink: None,
             hooks: Default::default(),
             stretches: self.stretches.clone(),
             word: self.word,

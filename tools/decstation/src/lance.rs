@@ -241,7 +241,10 @@ pub struct Lance {
     initialised: Option<u64>,
     transmitter: Transmitter,
     arrivals: VecDeque<Arrival>,
-    request: Option<Request>,
+    /// Frames that no segment has taken yet.
+    requests: Vec<Request>,
+    /// Numbers of frames that were ready as the chip was stopped, and the cycle of that.
+    withdrawn: Vec<(u64, u64)>,
     /// Frames that were ready so far.
     serial: u64,
     /// A segment serves it. Otherwise there is no transceiver on its cable.
@@ -263,7 +266,8 @@ impl Lance {
             initialised: None,
             transmitter: Transmitter::Off,
             arrivals: VecDeque::new(),
-            request: None,
+            requests: Vec::new(),
+            withdrawn: Vec::new(),
             serial: 0,
             attached: false,
         }
@@ -329,7 +333,7 @@ impl Lance {
 
     fn write_register(&mut self, now: u64, value: u16) {
         match self.rap {
-            0 if value & STOP != 0 => self.stop(),
+            0 if value & STOP != 0 => self.stop(now),
             0 => self.control(now, value),
             // The others are open only while it is stopped.
             other if self.csr0 & STOP != 0 => {
@@ -340,13 +344,15 @@ impl Lance {
         }
     }
 
-    /// All activity ends. A frame that a segment has already taken goes on without the chip.
-    fn stop(&mut self) {
+    /// All activity ends. A frame that is on the cable goes on without the chip.
+    fn stop(&mut self, now: u64) {
+        if let Transmitter::Busy { serial, outcome: None, .. } = self.transmitter {
+            self.withdrawn.push((serial, now));
+        }
         self.csr0 = STOP;
         self.csr[2] = 0;
         self.initialised = None;
         self.transmitter = Transmitter::Off;
-        self.request = None;
         for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.taken.is_some()) {
             arrival.taken = Some(false);
         }
@@ -501,7 +507,7 @@ impl Lance {
         let outcome = if self.is_internal() {
             Some(self.loop_back(ready, &frame, errors))
         } else if self.attached {
-            self.request = Some(Request { ready, frame: Arc::clone(&frame), serial });
+            self.requests.push(Request { ready, frame: Arc::clone(&frame), serial });
             None
         } else {
             // The medium is silent, and so is the transceiver.
@@ -530,9 +536,16 @@ impl Lance {
         Outcome { end, errors, ..Outcome::default() }
     }
 
-    /// The frame that is to be sent, once.
-    pub(crate) fn take_request(&mut self) -> Option<Request> {
-        self.request.take()
+    /// Frames that are to be sent, once.
+    pub(crate) fn take_requests(&mut self) -> Vec<Request> {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// Whether the chip was stopped before this frame could begin at this cycle. Frames are asked for in their order.
+    pub(crate) fn withdrew(&mut self, serial: u64, start: u64) -> bool {
+        let withdrew = self.withdrawn.iter().any(|&(other, at)| other == serial && at < start);
+        self.withdrawn.retain(|&(other, _)| other > serial);
+        withdrew
     }
 
     /// The frame with this number leaves, its last bit at this cycle, unless the chip was stopped meanwhile.
@@ -795,10 +808,13 @@ mod tests {
                         lance.arrive(now, now + 10, with_fcs(&frame).into(), false);
                     }
                     Action::Grant { deferred } => {
-                        if let Some(request) = lance.take_request() {
+                        for request in lance.take_requests() {
                             prop_assert!(request.serial > serial);
                             serial = request.serial;
-                            lance.grant(serial, request.ready.max(now), deferred);
+                            if !lance.withdrew(serial, request.ready.max(now)) {
+                                lance.grant(serial, request.ready.max(now), deferred);
+                            }
+                            prop_assert!(lance.withdrawn.iter().all(|&(other, _)| other > serial));
                         }
                     }
                 }

@@ -46,5 +46,5 @@ pub use instruments::{Counts, Executions, Injection, Mark, Passage, STALLS, Stal
 pub use machine::{Config, Limits, Machine, Stop};
 pub use profile::{PROFILES, Profile};
 pub use segment::Segment;
-pub use stretch::{Began, Stretch};
+pub use stretch::{Began, Stretch, StretchSink};
 pub use strict::{Rule, Violation};

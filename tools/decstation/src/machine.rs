@@ -12,7 +12,7 @@ use crate::lance::Lance;
 use crate::memory::{self, NO_PAGE, Translations};
 use crate::profile::{DEC5000_200, Profile};
 use crate::prom;
-use crate::stretch::{Stretch, Stretches};
+use crate::stretch::{Stretch, StretchSink, Stretches};
 use crate::strict::{Rule, Violation};
 use crate::symbols::Symbols;
 use crate::tlb::{Tlb, TlbEntry};
@@ -45,6 +45,8 @@ pub struct Config {
     pub ethernet: Option<[u8; 6]>,
     /// Where the guest's kernel reads Cause to wait for an interrupt that it has turned off.
     pub polls: Range<u32>,
+    /// Both caches are empty whenever a stretch of the kernel begins: its paths take as long as they can.
+    pub cold: bool,
 }
 
 impl Default for Config {
@@ -61,6 +63,7 @@ impl Default for Config {
             fpu: false,
             ethernet: None,
             polls: 0..0,
+            cold: false,
         }
     }
 }
@@ -167,6 +170,7 @@ pub struct Machine {
     pub(crate) mark_sink: Option<MarkSink>,
     pub(crate) hooks: Hooks,
     pub(crate) stretches: Stretches,
+    pub(crate) stretch_sink: Option<StretchSink>,
     /// The instruction being executed, kept in strict mode.
     pub(crate) word: Option<u32>,
     /// Exceptions in a row that led from a vector to itself.
@@ -215,6 +219,7 @@ impl Machine {
             mark_sink: None,
             hooks: Hooks::default(),
             stretches: Stretches::default(),
+            stretch_sink: None,
             word: None,
             loops: 0,
             stop: None,
@@ -483,6 +488,11 @@ impl Machine {
     /// [`Config::polls`] in between none.
     pub fn longest_stretch(&self) -> Option<Stretch> {
         self.stretches.longest()
+    }
+
+    /// Shows every stretch of the guest's kernel to this function when it has come to its end.
+    pub fn on_stretch(&mut self, sink: StretchSink) {
+        self.stretch_sink = Some(sink);
     }
 
     /// The configuration.

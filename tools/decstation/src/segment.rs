@@ -7,6 +7,19 @@
 //! The cable is given to whoever was ready first, after the gap between frames; of two that were ready in the same
 //! nanosecond, to the one that joined first. Nobody collides, so nobody backs off: that is the one thing that a real
 //! segment under load does worse. Signals take no time to travel.
+//!
+//! ```
+//! use decstation::{Config, Machine, Segment, Stop};
+//!
+//! let mut segment = Segment::new();
+//! for number in 1..=2 {
+//!     let ethernet = Some([0x08, 0x00, 0x2b, 0x00, 0x00, number]);
+//!     segment.join(Machine::new(Config { ethernet, ..Config::default() }))?;
+//! }
+//! // Without an image a machine stands in its PROM, which has nothing to boot.
+//! assert_eq!(segment.run(1_000_000), Some((0, Stop::Reboot)));
+//! # Ok::<(), decstation::segment::NoController>(())
+//! ```
 
 use crate::lance::{BYTE_NS, FCS, Frame, MIN_FRAME, PREAMBLE, Request, SILO, cycles, wire_time, with_fcs};
 use crate::machine::{Limits, Machine, Stop};
@@ -250,8 +263,8 @@ impl Segment {
                         stopped.get_or_insert((number, stop));
                     }
                 }
-                let request = station.machine.board.lance.as_mut().and_then(|lance| lance.take_request());
-                if let Some(Request { ready, frame, serial }) = request {
+                let requests = station.machine.board.lance.as_mut().map(|lance| lance.take_requests());
+                for Request { ready, frame, serial } in requests.unwrap_or_default() {
                     let (ready, serial) = (station.time(ready), Some(serial));
                     self.waiting.push(Waiting { ready, from: Some(number), frame, serial, again: false, late: false });
                 }
@@ -305,13 +318,16 @@ impl Segment {
     fn pass(&mut self, waiting: Waiting) {
         let start = waiting.ready.max(self.free);
         let end = start + wire_time(waiting.frame.len());
-        self.free = end + GAP_NS;
         if let (Some(serial), Some(station)) = (waiting.serial, waiting.from.and_then(|i| self.stations.get_mut(i))) {
-            let end = station.cycle(end);
+            let (first, last) = (station.cycle(start), station.cycle(end));
             if let Some(lance) = &mut station.machine.board.lance {
-                lance.grant(serial, end, start > waiting.ready);
+                if lance.withdrew(serial, first) {
+                    return;
+                }
+                lance.grant(serial, last, start > waiting.ready);
             }
         }
+        self.free = end + GAP_NS;
         let fault = if waiting.again { None } else { self.fault() };
         // Whoever sent it is not told a second time.
         let again = Waiting { ready: end, serial: None, again: true, ..waiting.clone() };

@@ -13,6 +13,9 @@ use crate::cp0::Exception;
 use crate::machine::Machine;
 use std::fmt;
 
+/// Where stretches go.
+pub type StretchSink = Box<dyn FnMut(&Stretch) + Send>;
+
 /// A stretch of the guest's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
@@ -78,17 +81,21 @@ impl Stretches {
         }
     }
 
-    /// The longest, if the open one ends now.
-    fn ending(&self, to: u32, end: Instant) -> Option<Stretch> {
-        let ended = self.open.map(|(began, from, start)| Stretch {
+    /// The open one, if it ends now.
+    fn ended(&self, to: u32, end: Instant) -> Option<Stretch> {
+        self.open.map(|(began, from, start)| Stretch {
             began,
             from,
             to,
             instructions: end.instructions - start.instructions,
             cycles: end.cycles - start.cycles,
-        });
+        })
+    }
+
+    /// The longest, if the open one ends now.
+    fn ending(&self, to: u32, end: Instant) -> Option<Stretch> {
         // Of equals the first.
-        match (self.longest, ended) {
+        match (self.longest, self.ended(to, end)) {
             (Some(longest), Some(ended)) if ended.cycles > longest.cycles => Some(ended),
             (longest, ended) => longest.or(ended),
         }
@@ -100,16 +107,30 @@ impl Machine {
         Instant { instructions: self.instructions(), cycles: self.cycles() }
     }
 
+    /// The open stretch ends here.
+    fn end_stretch(&mut self, to: u32, end: Instant) {
+        self.stretches.longest = self.stretches.ending(to, end);
+        if let Some(sink) = &mut self.stretch_sink
+            && let Some(stretch) = self.stretches.ended(to, end)
+        {
+            sink(&stretch);
+        }
+    }
+
     /// User mode ends with an exception of the instruction at `pc`.
     pub(crate) fn leave_user(&mut self, code: Exception, pc: u32) {
         let now = self.instant();
+
         let Some((to, end)) = self.stretches.entered.take() else { return };
         if end.instructions == now.instructions && code != Exception::Int && self.stretches.unfetched < UNFETCHED {
             self.stretches.unfetched += 1;
             return;
         }
         self.stretches.unfetched = 0;
-        self.stretches.longest = self.stretches.ending(to, end);
+        if self.config.cold {
+            self.caches.invalidate_all();
+        }
+        self.end_stretch(to, end);
         let began = match code {
             Exception::Sys => Began::Call(self.cpu.regs[2]),
             _ => Began::Exception(code),
@@ -127,7 +148,7 @@ impl Machine {
     pub(crate) fn poll(&mut self, pc: u32) {
         if self.config.polls.contains(&pc) && self.stretches.open.is_some() {
             let now = self.instant();
-            self.stretches.longest = self.stretches.ending(pc, now);
+            self.end_stretch(pc, now);
             self.stretches.open = Some((Began::Poll, pc, now));
         }
     }

@@ -568,21 +568,29 @@ fn frames_to_send_are_gathered_skipped_and_refused() {
 
 #[test]
 fn a_stopped_chip_forgets() {
-    // Stopped while its frame is on the cable: the frame arrives, its descriptor stays.
-    let text = format!(
-        "{}{}{}li $t1, 800; spin: addiu $t1, $t1, -1; bne $t1, $zero, spin; nop; {}",
-        begin(&Setup::new(1)),
-        give(0, &frame([0xff; 6], address(1), 1000)),
-        csr0(TDMD | INEA),
-        csr0(STOP)
-    );
-    let mut segment = Segment::new();
-    segment.join(machine(DEC5000_200, 1, &text)).expect("a controller");
-    segment.join(machine(DEC5000_200, 2, &begin(&Setup::new(2)))).expect("a controller");
-    assert_eq!(segment.run(5 * MILLISECOND), None);
-    assert_eq!(chip(segment.machine(0)).csr0(), STOP);
-    assert_eq!(read(chip(segment.machine(0)), TRANSMIT, 0)[1], OWN | STP | ENP);
-    assert_eq!(received(&segment, 1)[0], (STP | ENP, 1004));
+    // Stopped while its frame is on the cable: the frame arrives. Before that, in the chip's 300 cycles: it does not. Either way its
+    // descriptor stays. A round takes three cycles.
+    for (spin, arrives) in [(1, false), (60, false), (120, true), (800, true)] {
+        for turn in [TURN_NS, 10_000, 1_000] {
+            let text = format!(
+                "{}{}{}li $t1, {spin}; spin: addiu $t1, $t1, -1; bne $t1, $zero, spin; nop; {}",
+                begin(&Setup::new(1)),
+                give(0, &frame([0xff; 6], address(1), 1000)),
+                csr0(TDMD | INEA),
+                csr0(STOP)
+            );
+            let mut segment = Segment::new();
+            segment.set_turn(turn);
+            segment.join(machine(DEC5000_200, 1, &text)).expect("a controller");
+            segment.join(machine(DEC5000_200, 2, &begin(&Setup::new(2)))).expect("a controller");
+            assert_eq!(segment.run(5 * MILLISECOND), None);
+            assert_eq!(chip(segment.machine(0)).csr0(), STOP);
+            assert_eq!(read(chip(segment.machine(0)), TRANSMIT, 0)[1], OWN | STP | ENP);
+            let expected = if arrives { (STP | ENP, 1004) } else { (OWN, 0) };
+            assert_eq!(received(&segment, 1)[0], expected, "after {spin} rounds, in turns of {turn} ns");
+            assert_eq!(segment.traffic().frames, u64::from(arrives));
+        }
+    }
 }
 
 // Many on a segment.
@@ -791,4 +799,108 @@ fn a_tunnel_carries_raw_frames() {
     assert_eq!(tunnel.refused(), 3);
     let outside = "192.0.2.1:1".parse().expect("an address");
     assert!(Tunnel::new(outside, vec![]).is_err() && Tunnel::new(local, vec![outside]).is_err());
+}
+
+/// The same program on both sides of a tunnel: it answers on GXemul what it is sent from the model.
+#[test]
+fn the_tunnel_reaches_gxemul() {
+    let free = || std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a socket");
+    let (here, there) = (free(), free());
+    let (ask, answer) = (frame(address(2), address(1), 60), frame(address(1), address(2), 99));
+    let text = format!("{}{}{}{IDLE}", begin(&Setup::new(2)), wait("came", RINT), send("sent", 0, &answer));
+    let image = write("gxemul-ethernet.elf", &elf(&assemble(&text)));
+    let network = format!(
+        "net( local_port({}) add_remote(\"{here}\") )
+         machine( type(\"decstation\") subtype(\"3max\") memory(16) load(\"{}\") )\n",
+        there.port(),
+        image.display()
+    );
+    let network = write("gxemul-ethernet.cfg", network.as_bytes());
+    let gxemul = std::process::Command::new("gxemul")
+        .args(["-q", "-A"])
+        .arg(format!("@{}", network.display()))
+        // An open, silent pipe: at the end of input GXemul would hang.
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let Ok(mut gxemul) = gxemul else {
+        eprintln!("SKIPPED: no gxemul here");
+        return;
+    };
+    // Asks every few milliseconds, since nobody says when the other side is ready: from each place of the ring in turn.
+    let own: String = (0..4).map(|i| give(i, &ask)).collect();
+    let text = format!(
+        "{}again: {own}{}li $t1, 40000; spin: addiu $t1, $t1, -1; bne $t1, $zero, spin; nop; b again; nop\n",
+        begin(&Setup::new(1)),
+        csr0(TDMD | INEA),
+    );
+    let mut segment = Segment::new();
+    segment.join(machine(DEC5000_200, 1, &text)).expect("a controller");
+    let mut tunnel = Tunnel::new(here, vec![there]).expect("a tunnel");
+    let began = std::time::Instant::now();
+    while received(&segment, 0)[0].1 == 0 && began.elapsed().as_secs() < 30 {
+        assert_eq!(segment.run_bridged(20 * MILLISECOND, &mut tunnel), None);
+    }
+    let _ = gxemul.kill();
+    let _ = gxemul.wait();
+    for path in [image, network] {
+        let _ = std::fs::remove_file(path);
+    }
+    assert_eq!(received(&segment, 0)[0], (STP | ENP, 103));
+    assert_eq!(chip(segment.machine(0)).bytes(BUFFERS, 99), answer);
+}
+
+/// Through QEMU, which joins two of its `dgram` ends: what it takes for a frame is what the tunnel takes for one.
+#[test]
+fn the_tunnel_reaches_qemu() {
+    let free = || std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a socket");
+    let (here, near, far) = (free(), free(), free());
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    other.set_read_timeout(Some(std::time::Duration::from_millis(100))).expect("a time-out");
+    let end = |name: &str, local: std::net::SocketAddr, remote: std::net::SocketAddr| {
+        format!(
+            "dgram,id={name},local.type=inet,local.host=127.0.0.1,local.port={},remote.type=inet,remote.host=127.0.0.1,remote.port={}",
+            local.port(),
+            remote.port()
+        )
+    };
+    let qemu = std::process::Command::new("qemu-system-mipsel")
+        .args(["-M", "none", "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "none"])
+        .args(["-netdev", &end("a", near, here)])
+        .args(["-netdev", &end("b", far, other.local_addr().expect("bound"))])
+        .args(["-netdev", "hubport,id=c,hubid=0,netdev=a", "-netdev", "hubport,id=d,hubid=0,netdev=b"])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let Ok(mut qemu) = qemu else {
+        eprintln!("SKIPPED: no qemu-system-mipsel here");
+        return;
+    };
+    let mut tunnel = Tunnel::new(here, vec![near]).expect("a tunnel");
+    let data = frame(address(2), address(1), 60);
+    let mut buffer = [0; 2000];
+    let mut came = None;
+    // Nobody says when it is ready.
+    for _ in 0..300 {
+        tunnel.send(&with_fcs(&data));
+        if let Ok(length) = other.recv(&mut buffer) {
+            came = Some(buffer[..length].to_vec());
+            break;
+        }
+    }
+    other.send_to(&frame(address(1), address(2), 77), far).expect("room");
+    let mut back = None;
+    for _ in 0..300 {
+        back = back.or_else(|| tunnel.receive());
+        if back.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    assert_eq!(came, Some(data));
+    assert_eq!(back, Some(frame(address(1), address(2), 77)));
 }

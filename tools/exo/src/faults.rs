@@ -124,6 +124,14 @@ const CASES: &[Case] = &[
         instructions: 200..1500,
         faults: &[Fault::Interrupt, Fault::Tick],
     },
+    // Being told of revocation: the way to the program's policy and back.
+    Case {
+        name: "revocation",
+        program: "inject_revocation,rounds=2",
+        line: "inject_revocation: 2 rounds, registers changed in 0; 2 frames asked for and given, no other was",
+        instructions: 500..12_000,
+        faults: &[Fault::Interrupt, Fault::Tick],
+    },
 ];
 
 /// The mark around what is to be interrupted.

@@ -1,6 +1,7 @@
 //! The proof that the guest's machine code has no pipeline hazards: the checker `hazard`, run over every file of a build.
 
 use std::fs;
+use std::mem::offset_of;
 use std::path::Path;
 
 use aegis_abi::program::{NOTE_TYPE, ProgramHeader};
@@ -60,9 +61,9 @@ enum What<'a> {
 fn restartable(file: &[u8]) -> Result<Vec<String>> {
     let elf = image::parse(file)?;
     let header = image::note(file, NOTE_TYPE)?;
-    // Two ranges of a beginning and an end each are the last thing in the header.
-    let ranges = header.len().checked_sub(16).filter(|_| header.len() == size_of::<ProgramHeader>());
-    let ranges = &file[header.clone()][ranges.context("the program's header has the wrong size")?..];
+    // Two ranges of a beginning and an end each.
+    ensure!(header.len() == size_of::<ProgramHeader>(), "the program's header has the wrong size");
+    let ranges = &file[header.clone()][offset_of!(ProgramHeader, return_sequences)..];
     let word = |at: usize| u32::from_le_bytes([ranges[at], ranges[at + 1], ranges[at + 2], ranges[at + 3]]);
     let ranges = [word(0)..word(4), word(8)..word(12)].map(|range| u64::from(range.start)..u64::from(range.end));
     let inside = |symbol: &goblin::elf::Sym| {
@@ -73,8 +74,4 @@ fn restartable(file: &[u8]) -> Result<Vec<String>> {
     Ok(functions.filter_map(|symbol| elf.strtab.get_at(symbol.st_name).map(str::to_owned)).collect())
 }
 
-const _: () = {
-    let size = size_of::<ProgramHeader>();
-    assert!(std::mem::offset_of!(ProgramHeader, return_sequences) == size - 16);
-    assert!(std::mem::offset_of!(ProgramHeader, resume) == size - 8);
-};
+const _: () = assert!(offset_of!(ProgramHeader, resume) == offset_of!(ProgramHeader, return_sequences) + 8);

@@ -16,7 +16,7 @@ use crate::machine::{Clock, Job, Machine};
 use crate::symbols::Symbols;
 
 /// The bound, in cycles of [`CLOCK`]: a millisecond.
-const BOUND: u64 = 25_000;
+pub const BOUND: u64 = 25_000;
 /// The machine that it is stated for, the one whose memory costs most cycles.
 pub const CLOCK: Clock = Clock::Dec5000;
 /// The kernel's function that waits for an interrupt by polling Cause.

@@ -4,6 +4,7 @@
 
 mod bench;
 mod boot_tests;
+mod bounds;
 mod build;
 mod console;
 mod count;
@@ -14,6 +15,7 @@ mod gdb;
 mod hazards;
 mod host_tests;
 mod image;
+mod key;
 mod latency;
 mod lint;
 mod lockstep;
@@ -21,6 +23,7 @@ mod machine;
 mod paper;
 mod process;
 mod progress;
+mod random;
 mod run;
 mod setup;
 mod symbols;
@@ -63,6 +66,12 @@ enum Command {
     Test(test::Arguments),
     /// Measure the paper's tables
     Bench(bench::Arguments),
+    /// Make arbitrary calls, with the kernel's audit all the while; a run that fails is made small and kept
+    ///
+    /// It runs on the model.
+    Random(random::Arguments),
+    /// Measure how long each way into the kernel keeps it at most, with cold caches, and compare with tests/bounds.toml
+    Bounds(bounds::Arguments),
     /// Follow one execution of a measured operation, instruction by instruction
     ///
     /// It runs on the model. Each line has the cycles that the instruction took, stalls included.
@@ -105,6 +114,8 @@ fn dispatch(cli: &Cli) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&workspace, arguments, cli.quiet)?,
         Command::Test(arguments) => return test::run(&workspace, arguments, cli.quiet),
         Command::Bench(arguments) => bench::run(&workspace, arguments, cli.quiet)?,
+        Command::Random(arguments) => random::run(&workspace, arguments, cli.quiet)?,
+        Command::Bounds(arguments) => bounds::run(&workspace, arguments, cli.quiet)?,
         Command::Trace(arguments) => trace::run(&workspace, arguments, cli.quiet)?,
         Command::Gdb(arguments) => gdb::run(&workspace, arguments, cli.quiet)?,
         Command::Lint => lint::run(&workspace, cli.quiet)?,

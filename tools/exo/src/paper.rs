@@ -71,6 +71,7 @@ impl Table {
         let part = match system {
             "linux" => UNIX,
             "bpf" => "mpf",
+            "trie" => "pathfinder",
             other => other,
         };
         self.times.get_key_value(part).map(|(name, _)| name.as_str())

@@ -93,6 +93,16 @@ impl Symbols {
         self.kernels.iter().find_map(find).unwrap_or_default()
     }
 
+    /// All functions of the file, kernel or loader, that has this one: their addresses and names.
+    pub fn functions_beside(&self, function: &str) -> Vec<(Range<u32>, String)> {
+        let contents = self.kernels.iter().filter_map(File::contents).find(|file| file.range(function).is_some());
+        let functions = contents.map(|file| {
+            let ends = file.functions.keys().skip(1).map(|&end| end as u32).chain([u32::MAX]);
+            file.functions.iter().zip(ends).map(|((&start, name), end)| (start as u32..end, readable(name))).collect()
+        });
+        functions.unwrap_or_default()
+    }
+
     /// Where an instruction of the kernel or of a program comes from.
     pub fn origin(&self, program: Option<&str>, address: u32) -> Option<Origin> {
         let program = program.and_then(|name| self.programs.get(name));

@@ -16,7 +16,7 @@ use crate::machine::{Cpu, Job, Machine};
 use crate::run::{boot_and_watch, repeat};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
-use crate::{bench, boot_tests, faults, gdb, host_tests, lockstep};
+use crate::{bench, boot_tests, bounds, faults, gdb, host_tests, key, lockstep, random};
 
 /// What `test` is asked for.
 #[derive(Debug, clap::Args)]
@@ -113,6 +113,9 @@ fn machine_trials(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> 
     }
     if machines.contains(&Machine::Decstation) {
         trials.extend(faults::trials(&bench));
+        trials.extend(random::trials(&bench));
+        trials.extend(key::trials(&bench));
+        trials.extend(bounds::trials(&bench));
     }
     if machines.contains(&Machine::Malta) {
         trials.extend(gdb::trials(&bench));

@@ -7,6 +7,7 @@ use crate::audit::Binding;
 use crate::frames::SEARCH_STEP;
 use aegis_abi::EnvId;
 use aegis_abi::frame::{BOUND_ANYWHERE, Capability, FREE, FREEING, KERNEL, PUBLIC, READ};
+use aegis_abi::revocation::{DEADLINE_MIN, FRAMES, Revocation};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -156,4 +157,21 @@ fn of_what_nobody_can_use() {
     let stale = Binding { context: 1, page: 1, slot: slot(1, 1), frame: 7, write: true, in_software_tlb: true };
     machine.system.audit([stale].into_iter()).unwrap();
     machine.system.audit([Binding { context: 200, ..stale }].into_iter()).unwrap();
+}
+
+#[test]
+fn of_what_is_being_taken() {
+    let text = after(|machine| {
+        let second = (0..64).find(|&page| slot(1, page) != slot(1, 0x40)).unwrap();
+        machine.bind(A, second, 6, Capability([0, 0]));
+        machine.system.revoke(A, FRAMES, 1, DEADLINE_MIN, 0).unwrap();
+        let page = &mut Revocation::default();
+        machine.system.frame_repossess(&mut machine.tlbs, A, 6, DEADLINE_MIN, page).unwrap_err();
+        machine.audit();
+        machine.system.frames.set_owner(6, B.0 | FREEING);
+    });
+    assert!(
+        text.starts_with("environment at index 0: loses a frame that is not its own, or not being freed"),
+        "{text}"
+    );
 }

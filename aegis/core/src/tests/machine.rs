@@ -199,13 +199,18 @@ impl Hardware for Tlbs {
         self.flushes += 1;
     }
 
+    fn copy(&mut self, from: u32, to: u32) {
+        assert!(from != to);
+        self.contents[to as usize] = self.contents[from as usize];
+    }
+
     fn zero(&mut self, frame: u32) {
         self.contents[frame as usize] = 0;
         self.scrubs += 1;
     }
 
     fn flush_instructions(&mut self, frame: u32) {
-        self.fetched.retain(|other| (other ^ frame) % COLOURS != 0);
+        self.fetched.retain(|other| !(other ^ frame).is_multiple_of(COLOURS));
     }
 
     fn colours(&self) -> u32 {
@@ -223,7 +228,7 @@ impl Machine<'_> {
     /// An environment of the two frames from `frame` on, which are free, that takes all transfers and has begun.
     pub fn environment(&mut self, frame: u32) -> EnvId {
         let id = self.system.env_create_at_boot(frame, record(frame)).expect("two free frames");
-        self.system.open(id, true, true);
+        self.system.open(id, true, true, true);
         self.system.begin(id);
         id
     }

@@ -3,4 +3,5 @@
 mod audit;
 mod machine;
 mod model;
+mod revocation;
 mod rules;

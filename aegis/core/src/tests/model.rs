@@ -4,10 +4,13 @@
 //! After every call the result is as the model says, the tables and the model agree, no TLB holds a mapping that its
 //! user has no right to, all invariants hold, and a call that failed has changed nothing.
 
+mod revocation;
+
 extern crate std;
 
 use super::machine::{DIRT, Entry, Machine, NOBODY, Tables, Tlbs, record, slot};
 use crate::contexts::ContextId;
+use crate::environments::Begin;
 use crate::frames::{SEARCH_STEP, Verifier};
 use crate::hardware::SOFTWARE_TLB_ENTRIES;
 use crate::mappings;
@@ -16,6 +19,7 @@ use aegis_abi::env::DirectoryEntry;
 use aegis_abi::exception::EXCESS_MAX;
 use aegis_abi::frame::{BOUND_ANYWHERE, CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
 use aegis_abi::public::Statistics;
+use aegis_abi::revocation::{FRAMES as FRAMES_KIND, SLICES};
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::CONTEXTS;
 use aegis_abi::{EnvId, Error};
@@ -84,7 +88,7 @@ enum Call {
     Evict(usize),
     Create(Which),
     Destroy(Who, Shown),
-    Open(Who, bool, bool),
+    Open(Who, bool, bool, bool),
     Begin(Who),
     Context,
     SelectContext(u32),
@@ -102,6 +106,7 @@ enum Call {
     Next {
         later: u32,
     },
+    Revocation(revocation::Call),
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -165,7 +170,7 @@ fn call() -> impl Strategy<Value = Call> {
     let environments = prop_oneof![
         4 => which().prop_map(Call::Create),
         2 => (who(), shown()).prop_map(|(env, shown)| Call::Destroy(env, shown)),
-        2 => (who(), any::<bool>(), any::<bool>()).prop_map(|(env, s, a)| Call::Open(env, s, a)),
+        2 => (who(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(env, s, a, i)| Call::Open(env, s, a, i)),
         2 => who().prop_map(Call::Begin),
         2 => Just(Call::Context),
         2 => prop_oneof![8 => 0..4u32, 1 => any::<u32>()].prop_map(Call::SelectContext),
@@ -180,9 +185,10 @@ fn call() -> impl Strategy<Value = Call> {
         2 => Just(Call::Transfer),
         5 => (any::<bool>(), prop_oneof![Just(1), 1..12u32])
             .prop_map(|(lent_rest, times)| Call::Tick { lent_rest, times }),
-        5 => (0..4u32).prop_map(|later| Call::Next { later }),
+        5 => prop_oneof![2 => 0..4u32, 1 => 0..80u32].prop_map(|later| Call::Next { later }),
     ];
-    prop_oneof![10 => memory, 5 => environments, 4 => processor, 3 => Just(Call::Again)]
+    let revocation = revocation::call().prop_map(Call::Revocation);
+    prop_oneof![10 => memory, 5 => environments, 4 => processor, 8 => revocation, 3 => Just(Call::Again)]
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -218,6 +224,7 @@ struct Env {
     wait: Option<Option<u32>>,
     woken: bool,
     excess: u32,
+    account: revocation::Account,
 }
 
 /// What a tag was made for.
@@ -276,6 +283,11 @@ struct World<'a> {
     revocations: u32,
     excess: u32,
     forfeited: u32,
+    /// What there is on revocation.
+    statistics: Statistics,
+    /// Where the contents of a frame went that was taken just now, and how many were.
+    saved: Option<u32>,
+    marks: u32,
     /// The last call that was told to come again, and whose.
     again: Option<(EnvId, Call)>,
     seen: &'a RefCell<BTreeMap<String, u32>>,
@@ -318,6 +330,9 @@ impl<'a> World<'a> {
             revocations: 0,
             excess: 0,
             forfeited: 0,
+            statistics: Statistics::default(),
+            saved: None,
+            marks: 0,
             again: None,
             seen,
         }
@@ -435,7 +450,7 @@ impl<'a> World<'a> {
 
     fn hand_over(&mut self, caller: EnvId, frame: u32, to: Owner) -> Result<(), Error> {
         self.owns(caller, frame)?;
-        if to != Owner::Env(caller) && self.is_save_page(frame) {
+        if to != Owner::Env(caller) && self.is_save_page(frame) || to != Owner::Free && self.is_taken(frame) {
             return Err(Error::Busy);
         }
         match to {
@@ -477,8 +492,12 @@ impl<'a> World<'a> {
         if !frame.is_multiple_of(2) || frame >= FRAMES {
             return Err(Error::BadArgument);
         }
-        self.owns(caller, frame)?;
-        self.owns(caller, frame + 1)?;
+        for frame in [frame, frame + 1] {
+            self.owns(caller, frame)?;
+            if self.is_taken(frame) {
+                return Err(Error::Busy);
+            }
+        }
         // A call fills one of them with zeros.
         let mut filled = false;
         for frame in [frame, frame + 1] {
@@ -512,6 +531,7 @@ impl<'a> World<'a> {
             wait: None,
             woken: false,
             excess: 0,
+            account: revocation::Account::default(),
         };
         assert!(self.envs.insert(id, env).is_none());
         self.created += 1;
@@ -697,6 +717,7 @@ impl<'a> World<'a> {
         self.on_frame("allocate", frame, expected, result);
         if result.is_ok() {
             assert_eq!(self.machine.tlbs.contents[frame as usize], 0, "frame {frame} was not scrubbed");
+            self.took(caller, FRAMES_KIND);
             assert!(!self.machine.tlbs.fetched.contains(&frame), "instructions of frame {frame} are left");
         }
         result
@@ -735,6 +756,9 @@ impl<'a> World<'a> {
                 let expected = self.hand_over(caller, frame, Owner::Free);
                 let result = self.machine.system.frame_free(&mut self.machine.tlbs, caller, frame);
                 self.on_frame("free", frame, expected, result);
+                if result.is_ok() {
+                    self.freed(caller, frame);
+                }
                 self.done("free", &result, &before);
                 self.repeat(caller, result, Call::Free(Which::Any(frame)));
             }
@@ -846,19 +870,20 @@ impl<'a> World<'a> {
                 }
                 self.done("destroy", &result, &before);
             }
-            &Call::Open(ref env, synchronous, asynchronous) => {
+            &Call::Open(ref env, synchronous, asynchronous, informed) => {
                 let env = self.who(env);
-                self.machine.system.open(env, synchronous, asynchronous);
+                self.machine.system.open(env, synchronous, asynchronous, informed);
                 if let Some(env) = self.envs.get_mut(&env) {
                     (env.open, env.begun) = (Some((synchronous, asynchronous)), false);
+                    env.account.informed = informed;
                 }
             }
             Call::Begin(env) => {
                 let env = self.who(env);
-                self.machine.system.begin(env);
-                if let Some(env) = self.envs.get_mut(&env) {
-                    env.begun = true;
-                }
+                let begin = self.machine.system.begin(env);
+                let expected = self.envs.get_mut(&env).map(Env::begin);
+                assert_eq!(begin, expected.unwrap_or(Begin::Slice));
+                self.count_beginning(expected);
             }
             Call::Context => {
                 let expected = self.context(caller);
@@ -896,14 +921,20 @@ impl<'a> World<'a> {
                         Ok(())
                     }
                 };
-                let result = self.machine.system.slices.allocate(position, caller);
+                let result = self.machine.system.slice_allocate(caller, position);
                 assert_eq!(result, expected);
+                if result.is_ok() {
+                    self.took(caller, SLICES);
+                }
                 self.done("slice allocate", &result, &before);
             }
             &Call::SliceFree(position) => {
                 let expected = self.slice(position, caller).map(|slice| *slice = None);
-                let result = self.machine.system.slices.free(position, caller);
+                let result = self.machine.system.slice_free(caller, position);
                 assert_eq!(result, expected);
+                if result.is_ok() {
+                    self.gave(caller, SLICES);
+                }
                 self.done("slice free", &result, &before);
             }
             &Call::SliceGive(position, ref to) => {
@@ -953,6 +984,7 @@ impl<'a> World<'a> {
                 let what = if let Next::Run(_) = result { "Run" } else { "nobody" };
                 self.count(format!("next: {what}"));
             }
+            Call::Revocation(call) => self.revocation(caller, call),
         }
     }
 
@@ -1015,7 +1047,7 @@ impl<'a> World<'a> {
                 let word = |open, word: &mut u32| *word = if open { id.0 } else { *word };
                 word(synchronous, &mut entry.synchronous);
                 word(asynchronous, &mut entry.asynchronous);
-                word(env.begun, &mut entry.runnable);
+                word(env.goes_on(), &mut entry.runnable);
             }
         }
         for (index, expected) in (0..=255).zip(directory) {
@@ -1043,6 +1075,7 @@ impl<'a> World<'a> {
             assert!(matches!(page.owner, Owner::Env(_) | Owner::Public), "{user:?} maps frame {frame}");
             assert!(!(write && page.owner == Owner::Public), "{user:?} may write to public frame {frame}");
         }
+        self.agree_on_revocation();
         self.machine.audit();
     }
 
@@ -1150,6 +1183,29 @@ fn as_the_model() {
         "next: by debtors",
         "next: nobody",
         "revocation: Ok",
+        "begin: Some(First)",
+        "begin: Some(Slice)",
+        "begin: Some(Revocation)",
+        "demand: Ok",
+        "demand: BadArgument",
+        "demand: NoSuchEnvironment",
+        "demand: met",
+        "free: taken",
+        "take frame: Ok",
+        "take frame: Again",
+        "take frame: Denied",
+        "take frame: Busy",
+        "take frame: NoSuchEnvironment",
+        "take frame: BadArgument",
+        "take frame: in reserve",
+        "take frame: saved",
+        "take frame: not saved",
+        "take slice: Ok",
+        "take slice: Denied",
+        "take slice: Busy",
+        "take slice: the last",
+        "take slice: NoSuchEnvironment",
+        "take slice: BadArgument",
     ] {
         assert!(seen.get(what).is_some_and(|&times| times >= 10), "{what}: too rare in {seen:#?}");
     }

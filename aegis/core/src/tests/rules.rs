@@ -596,7 +596,7 @@ fn the_directory_has_an_id_where_it_can_be_entered() {
     let first = machine.system.context(&mut machine.tlbs, a);
     assert_eq!(entered(&machine, a), [false; 3]);
     for (synchronous, asynchronous) in [(false, false), (true, false), (false, true), (true, true)] {
-        machine.system.open(a, synchronous, asynchronous);
+        machine.system.open(a, synchronous, asynchronous, true);
         assert_eq!(entered(&machine, a), [synchronous, asynchronous, false]);
         machine.system.begin(a);
         assert_eq!(entered(&machine, a), [synchronous, asynchronous, true]);
@@ -619,7 +619,7 @@ fn the_directory_has_an_id_where_it_can_be_entered() {
     assert_eq!(machine.system.environments.entry(a.index()).record, NOBODY);
     assert_eq!(machine.system.select_context(a, 0), Err(Error::NoSuchEnvironment));
     assert_eq!(machine.system.context(&mut machine.tlbs, a), ContextId::NONE);
-    machine.system.open(a, true, true);
+    machine.system.open(a, true, true, true);
     assert_eq!(entered(&machine, a), [false; 3]);
     machine.audit();
 }
@@ -796,7 +796,7 @@ fn only_what_is_set_up_runs() {
     system.slices.allocate(0, a).unwrap();
     assert_eq!(system.slice_give(a, 0, d), Ok(()));
     assert_eq!(system.next(0), Next::Idle);
-    system.open(d, false, false);
+    system.open(d, false, false, true);
     assert_eq!(system.next(0), Next::Run(d));
 }
 

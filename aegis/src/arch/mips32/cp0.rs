@@ -280,6 +280,11 @@ pub fn tlb_probe(tag: u32) -> Option<EntryLo> {
     entry_lo.filter(|entry_lo| entry_lo.contains(EntryLo::VALID))
 }
 
+/// Deletes all entries of the TLB.
+pub fn tlb_delete_all() {
+    tlb_delete_where(|_, _| true);
+}
+
 /// Deletes all entries of the TLB for which `which` says so of either page; it is given the tag and the EntryLo.
 pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
     keeping_entry_hi(|| {

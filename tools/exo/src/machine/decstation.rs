@@ -3,6 +3,7 @@
 //! It runs strict: whatever silicon leaves undefined ends the run. Its clock is simulated, and so is the time-out; nothing
 //! that it does depends on the host.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aegis_abi::console::PC;
 use anyhow::{Context, Result};
-use decstation::{Config, Injection, Limits, Machine, Stop, Violation, profile};
+use decstation::{Config, Injection, Limits, Machine, Stop, Stretch, Violation, profile};
 
 use super::{Clock, End, Job, Mark, Observer, Step, Watch};
 
@@ -70,6 +71,8 @@ pub struct Run {
     machine: Machine,
     /// What the tracer has seen since it was last asked, if instructions are watched.
     steps: Arc<Mutex<Vec<Step>>>,
+    /// The kernel's paths since then, if the job is a cold one.
+    stretches: Arc<Mutex<Vec<Stretch>>>,
     /// Marks so far.
     marks: u64,
     /// The cycle at which it is ended.
@@ -90,6 +93,7 @@ impl Run {
             // Every DECstation has one.
             fpu: true,
             polls: job.polls.clone(),
+            cold: job.cold,
             ..Config::default()
         };
         let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
@@ -102,18 +106,25 @@ impl Run {
                 steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
             })));
         }
+        let stretches = Arc::new(Mutex::new(Vec::new()));
+        if job.cold {
+            let stretches = Arc::clone(&stretches);
+            machine.on_stretch(Box::new(move |stretch| {
+                stretches.lock().unwrap_or_else(PoisonError::into_inner).push(*stretch);
+            }));
+        }
         let limit = profile.hz.saturating_mul(job.timeout.as_secs());
-        Ok(Self { machine, steps, marks: 0, limit, judged: false })
+        Ok(Self { machine, steps, stretches, marks: 0, limit, judged: false })
     }
 
-    /// The same run once more, from here on. Its instructions are not watched.
+    /// The same run once more, from here on. Its instructions and the kernel's paths are not watched.
     pub fn fork(&self) -> Self {
-        Self { machine: self.machine.fork(), steps: Arc::default(), ..*self }
+        Self { machine: self.machine.fork(), steps: Arc::default(), stretches: Arc::default(), ..*self }
     }
 
     /// The same in place of its last fork, which is no longer wanted: that costs little.
     pub fn fork_over(&mut self, old: Self) -> Self {
-        Self { machine: self.machine.fork_over(old.machine), steps: Arc::default(), ..*self }
+        Self { machine: self.machine.fork_over(old.machine), steps: Arc::default(), stretches: Arc::default(), ..*self }
     }
 
     /// Plants a fault before the next instruction.
@@ -129,6 +140,31 @@ impl Run {
     /// The address of the next instruction.
     pub fn pc(&self) -> u32 {
         self.machine.pc()
+    }
+
+    /// Goes on elsewhere.
+    pub fn set_pc(&mut self, pc: u32) {
+        self.machine.set_pc(pc);
+    }
+
+    /// A general register.
+    pub fn register(&self, number: usize) -> u32 {
+        self.machine.register(number)
+    }
+
+    /// A word of memory, by its physical address.
+    pub fn word(&self, physical: u32) -> Option<u32> {
+        self.machine.read_physical(physical)
+    }
+
+    /// Counts the executions of each instruction from here on.
+    pub fn start_profile(&mut self) {
+        self.machine.start_profile();
+    }
+
+    /// The addresses of the instructions that were executed since.
+    pub fn executed(&mut self) -> BTreeSet<u32> {
+        self.machine.take_profile().into_keys().collect()
     }
 
     /// Whether a program is running, and not the kernel.
@@ -149,6 +185,9 @@ impl Run {
         }
         for step in self.steps.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             observer.instruction(step);
+        }
+        for stretch in self.stretches.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            observer.stretch(stretch);
         }
         if let ControlFlow::Break(()) = observer.console(machine.take_output().as_bytes())
             && !self.judged

@@ -93,6 +93,8 @@ pub struct Job<'a> {
     pub instant_console: bool,
     /// Where the kernel polls for interrupts. Only the model needs to know, to tell its longest path.
     pub polls: Range<u32>,
+    /// Whether both caches are empty whenever a program enters the kernel. Only the model does that.
+    pub cold: bool,
     /// What the observer is told.
     pub watch: Watch,
     /// What is typed at the console, by a person who wants it to go on at a clock's pace.
@@ -136,6 +138,7 @@ impl<'a> Job<'a> {
             profile: None,
             instant_console: false,
             polls: 0..0,
+            cold: false,
             watch: Watch::Console,
             typed: None,
         }
@@ -188,6 +191,9 @@ pub trait Observer {
 
     /// The guest executes an instruction.
     fn instruction(&mut self, _step: Step) {}
+
+    /// The kernel went from a program back to one; told if the job is a cold one.
+    fn stretch(&mut self, _stretch: ::decstation::Stretch) {}
 
     /// The run is over, and this was the longest path of the kernel from a program back to one.
     fn longest(&mut self, _stretch: ::decstation::Stretch) {}

@@ -1,0 +1,322 @@
+//! Revocation: who is asked for what, and what may be taken from those that do not give it.
+//!
+//! The paper's sections 3.3 and 3.4: a request, a demand with a deadline, and behind the deadline the abort protocol.
+//! Who asks, and for what, is policy, and a program's that holds the capability for [`REVOKE`]. The kernel keeps the
+//! account: what is freed counts, what is allocated meanwhile counts back. It takes only what is named to it, and no more
+//! than is owed.
+//!
+//! Each step is bounded: a frame is taken in as many calls as it takes to free one, and its contents are copied in the
+//! last.
+
+use crate::capability::Resource;
+use crate::environments::reached;
+use crate::frames::Frames;
+use crate::hardware::Hardware;
+use crate::system::System;
+use aegis_abi::frame::{Capability, FREE, FREEING, REVOKE, WRITE};
+use aegis_abi::revocation::{
+    BACKED, DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, EMPTY, Entry, FRAMES, KINDS, LOST, NO_DEADLINE, Revocation,
+    SAVED, SLICE_LOST, SLICES,
+};
+use aegis_abi::slice::COUNT;
+use aegis_abi::{EnvId, Error};
+
+/// What an environment is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    demands: [Asked; KINDS],
+    /// The frame that is being taken from it, 0 if none is: only its bindings are left to be found. The frame counts as
+    /// given already.
+    taken: u32,
+}
+
+/// A demand, and of how many resources it once was. All zero: none.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    demand: Demand,
+    of: u32,
+}
+
+impl Account {
+    /// Nothing is asked.
+    pub(crate) const NONE: Self =
+        Self { demands: [Asked { demand: Demand { left: 0, deadline: 0, flags: 0 }, of: 0 }; KINDS], taken: 0 };
+
+    /// Whether nothing is asked, and nothing being taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taken == 0 && self.demands.iter().all(|asked| asked.demand == Demand::default() && asked.of == 0)
+    }
+
+    /// One resource less is owed. Whether that was the last.
+    fn give(&mut self, kind: u32) -> bool {
+        let asked = &mut self.demands[kind as usize];
+        if asked.demand.left == 0 {
+            return false;
+        }
+        asked.demand.left -= 1;
+        let met = asked.demand.left == 0;
+        if met {
+            *asked = Self::NONE.demands[0];
+        }
+        met
+    }
+
+    /// One that was given is had again, or another in its place.
+    fn take_back(&mut self, kind: u32) {
+        let Asked { demand, of } = &mut self.demands[kind as usize];
+        if demand.left != 0 && demand.left < *of {
+            demand.left += 1;
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    fn check(&self) -> Result<(), &'static str> {
+        for Asked { demand: Demand { left, deadline, flags }, of } in self.demands {
+            if left > of || (left == 0) != (of == 0) {
+                return Err("owes more than it was asked for, or nothing of something");
+            }
+            if flags & !EMERGENCY != 0 || flags != 0 && deadline == NO_DEADLINE {
+                return Err("is asked for something in an impossible way");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What callers and the kernel may know.
+impl System<'_> {
+    /// The capability for [`REVOKE`].
+    #[must_use]
+    pub fn authority(&self) -> Capability {
+        self.key.tag(Resource::Pool, REVOKE)
+    }
+
+    /// Whether what a caller has shown is the capability for [`REVOKE`].
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub fn may_revoke(&self, shown: Capability) -> Result<(), Error> {
+        if self.key.authenticates(shown, Resource::Pool, REVOKE) { Ok(()) } else { Err(Error::Denied) }
+    }
+
+    /// What is asked of an environment, by kind.
+    #[must_use]
+    pub fn demands(&self, env: EnvId) -> [Demand; KINDS] {
+        self.environments
+            .account(env)
+            .map_or_else(Default::default, |account| account.demands.map(|asked| asked.demand))
+    }
+
+    /// Whether anything is asked of an environment.
+    #[must_use]
+    pub fn is_asked(&self, env: EnvId) -> bool {
+        self.environments.account(env).is_some_and(|account| account.demands.iter().any(|asked| asked.of != 0))
+    }
+
+    /// The environment that lives and owns a frame, or is freeing it.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such frame, [`Error::NoSuchEnvironment`].
+    pub fn frame_owner(&self, frame: u32) -> Result<EnvId, Error> {
+        if frame >= self.frames.len() {
+            return Err(Error::BadArgument);
+        }
+        let owner = self.frames.owner(frame);
+        let env = EnvId(owner & !FREEING);
+        if Frames::is_special(owner) || !self.lives(env) { Err(Error::NoSuchEnvironment) } else { Ok(env) }
+    }
+
+    /// The environment that owns the slice at a position.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such position, [`Error::NoSuchEnvironment`].
+    pub fn slice_owner(&self, position: u32) -> Result<EnvId, Error> {
+        let slice = self.slices.vector().get(position as usize).ok_or(Error::BadArgument)?;
+        if slice.owner == 0 { Err(Error::NoSuchEnvironment) } else { Ok(EnvId(slice.owner)) }
+    }
+}
+
+/// What is done. That the caller may, [`System::may_revoke`] has said.
+impl System<'_> {
+    /// Asks an environment for `count` resources of a kind, to be given within `within` ticks from the tick `now`, or,
+    /// if that is 0, when it likes. `what` is the kind, with or without [`EMERGENCY`]. It takes the place of what was
+    /// asked before; 0 takes that back. Returns what was left of it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchEnvironment`]; [`Error::BadArgument`] for what can't be asked for.
+    pub fn revoke(&mut self, env: EnvId, what: u32, count: u32, within: u32, now: u32) -> Result<u32, Error> {
+        let (kind, flags) = (what & !EMERGENCY, what & EMERGENCY);
+        let most = match kind {
+            FRAMES => self.frames.len(),
+            SLICES => COUNT as u32,
+            _ => return Err(Error::BadArgument),
+        };
+        let deadline = match within {
+            0 if flags == 0 => NO_DEADLINE,
+            DEADLINE_MIN..=DEADLINE_MAX => now.wrapping_add(within) & 0x7fff_ffff,
+            _ => return Err(Error::BadArgument),
+        };
+        if count > most {
+            return Err(Error::BadArgument);
+        }
+        let account = self.environments.account_mut(env).ok_or(Error::NoSuchEnvironment)?;
+        let asked = &mut account.demands[kind as usize];
+        let former = asked.demand.left;
+        if count == 0 {
+            *asked = Account::NONE.demands[0];
+            return Ok(former);
+        }
+        *asked = Asked { demand: Demand { left: count, deadline, flags }, of: count };
+        self.environments.notify(env);
+        self.statistics.demands = self.statistics.demands.wrapping_add(1);
+        Ok(former)
+    }
+
+    /// Takes a frame from its owner, `env`, as [`System::frame_owner`] says, at the tick `now`: breaks every mapping of
+    /// it, voids its capabilities, puts its contents where `page`, the owner's, says, and makes it nobody's.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if nothing may be taken from that one, or not this frame; [`Error::Busy`] if not yet, or another
+    /// is being taken, or it is its save page; [`Error::Again`]: it counts as given, nobody can map it, and the owner can
+    /// only free it.
+    pub fn frame_repossess(
+        &mut self,
+        hw: &mut impl Hardware,
+        env: EnvId,
+        frame: u32,
+        now: u32,
+        page: &mut Revocation,
+    ) -> Result<(), Error> {
+        if self.environments.home(env).is_some_and(|home| frame == home + 1) {
+            return Err(Error::Busy);
+        }
+        if !self.is_taken(env, frame) {
+            let emergency = self.due(env, FRAMES, now)?;
+            if page.reserve.contains(&frame) && !emergency {
+                return Err(Error::Denied);
+            }
+            let account = self.environments.account_mut(env).ok_or(Error::NoSuchEnvironment)?;
+            if account.taken != 0 {
+                return Err(Error::Busy);
+            }
+            account.taken = frame;
+            account.give(FRAMES);
+        }
+        self.frames.unbind(hw, frame)?;
+        self.save(hw, env, frame, page);
+        self.frames.set_owner(frame, FREE);
+        self.no_more_taken(env, frame);
+        self.environments.notify(env);
+        self.statistics.frames_repossessed = self.statistics.frames_repossessed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes the slice at a position from its owner, `env`, as [`System::slice_owner`] says, at the tick `now`: lent or
+    /// not, it is nobody's.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such position; [`Error::Denied`] if nothing may be taken from that one, or
+    /// it has no other and this is no emergency; [`Error::Busy`] if not yet.
+    pub fn slice_repossess(&mut self, env: EnvId, position: u32, now: u32, page: &mut Revocation) -> Result<(), Error> {
+        let emergency = self.due(env, SLICES, now)?;
+        if !emergency && self.slices.owned(env) == 1 {
+            return Err(Error::Denied);
+        }
+        self.slices.free(position, env)?;
+        if let Some(account) = self.environments.account_mut(env) {
+            account.give(SLICES);
+        }
+        match page.vector.iter_mut().find(|entry| entry.state == EMPTY) {
+            Some(entry) => *entry = Entry { state: SLICE_LOST, name: position, ..Entry::default() },
+            None => self.no_room(page),
+        }
+        self.environments.notify(env);
+        self.statistics.slices_repossessed = self.statistics.slices_repossessed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// An environment has freed a resource by itself.
+    pub(crate) fn gave(&mut self, env: EnvId, kind: u32) {
+        if self.environments.account_mut(env).is_some_and(|account| account.give(kind)) {
+            self.statistics.demands_met = self.statistics.demands_met.wrapping_add(1);
+        }
+    }
+
+    /// An environment has allocated a resource.
+    pub(crate) fn took(&mut self, env: EnvId, kind: u32) {
+        if let Some(account) = self.environments.account_mut(env) {
+            account.take_back(kind);
+        }
+    }
+
+    /// Whether a frame is being taken from an environment.
+    pub(crate) fn is_taken(&self, env: EnvId, frame: u32) -> bool {
+        frame != 0 && self.environments.account(env).is_some_and(|account| account.taken == frame)
+    }
+
+    /// A frame that was being taken from an environment is nobody's. Whether it was.
+    pub(crate) fn no_more_taken(&mut self, env: EnvId, frame: u32) -> bool {
+        let taken = self.is_taken(env, frame);
+        if taken && let Some(account) = self.environments.account_mut(env) {
+            account.taken = 0;
+        }
+        taken
+    }
+
+    /// Whether an environment's account is in order; if not, what is wrong.
+    pub(crate) fn audit_account(&self, env: EnvId) -> Result<(), &'static str> {
+        let Some(account) = self.environments.account(env) else { return Ok(()) };
+        account.check()?;
+        let taken = account.taken;
+        if taken != 0 && self.frames.owner(taken) != env.0 | FREEING {
+            return Err("loses a frame that is not its own, or not being freed");
+        }
+        Ok(())
+    }
+
+    /// Whether something of a kind may be taken from an environment now, and whether in an emergency.
+    fn due(&self, env: EnvId, kind: u32, now: u32) -> Result<bool, Error> {
+        let Demand { left, deadline, flags } = self.demands(env)[kind as usize];
+        if left == 0 || deadline == NO_DEADLINE {
+            return Err(Error::Denied);
+        }
+        if reached(deadline, now) { Ok(flags & EMERGENCY != 0) } else { Err(Error::Busy) }
+    }
+
+    /// Notes in the vector that a frame is lost, which nothing maps, and copies it to where the vector says.
+    fn save(&mut self, hw: &mut impl Hardware, env: EnvId, frame: u32, page: &mut Revocation) {
+        let named = |entry: &Entry| entry.state == BACKED && entry.name == frame;
+        let place = page.vector.iter().position(named);
+        let Some(index) = place.or_else(|| page.vector.iter().position(|entry| entry.state == EMPTY)) else {
+            return self.no_room(page);
+        };
+        let entry = &mut page.vector[index];
+        if place.is_some() && self.may_save(env, frame, *entry) {
+            hw.copy(frame, entry.backing);
+            self.frames.written(entry.backing);
+            entry.state = SAVED;
+            self.statistics.frames_saved = self.statistics.frames_saved.wrapping_add(1);
+        } else {
+            *entry = Entry { state: LOST, name: frame, ..Entry::default() };
+        }
+    }
+
+    /// Whether contents may be written where a program has said: to a frame of its own, or one for which it has named a
+    /// capability; not to its save page, which the kernel uses meanwhile.
+    fn may_save(&self, env: EnvId, frame: u32, Entry { backing, capability, .. }: Entry) -> bool {
+        let owner = self.frames.owner(backing);
+        if backing == frame || self.environments.home(env).is_some_and(|home| backing == home + 1) {
+            return false;
+        }
+        // What is no frame is the kernel's, and no environment lives whose id is the owner word of that, or of a frame
+        // that is being freed.
+        owner == env.0
+            || self.lives(EnvId(owner)) && self.key.authenticates(capability, self.frames.resource(backing), WRITE)
+    }
+
+    /// A loss that the vector has no room for.
+    fn no_room(&mut self, page: &mut Revocation) {
+        page.overflow = page.overflow.wrapping_add(1);
+        self.statistics.losses_unrecorded = self.statistics.losses_unrecorded.wrapping_add(1);
+    }
+}

@@ -1,0 +1,56 @@
+//! What the programs share that take from others what they have.
+
+use exos_rt::abi::frame::Capability;
+use exos_rt::abi::revocation::DEADLINE_MIN;
+use exos_rt::abi::{EnvId, Error};
+use exos_rt::{call, environment, memory, public, revocation};
+
+/// The capability for revocation: the program has been booted as the first.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn authority() -> Capability {
+    revocation::authority().expect("this program is the first")
+}
+
+/// Waits so many ticks, at least.
+pub fn pass(ticks: u32) {
+    let end = public::ticks() + ticks;
+    while public::ticks() < end {
+        call::wait(Some(end));
+    }
+}
+
+/// Demands `count` resources of a kind and lets the deadline pass.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn demand_and_wait(env: EnvId, what: u32, count: u32) {
+    call::revoke(env, authority(), what, count, DEADLINE_MIN).expect("it lives");
+    pass(DEADLINE_MIN);
+}
+
+/// How many frames an environment owns.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn frames_of(env: EnvId) -> u32 {
+    (0..public::frames()).filter(|&number| memory::frame(number).owner == env.0).count() as u32
+}
+
+/// What there is: frames that are free, and environments and slices that are somebody's.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn census() -> [u32; 3] {
+    let free = (0..public::frames()).filter(|&number| memory::seems_free(number)).count() as u32;
+    let slices = (0..64).filter(|&position| public::slice(position).owner != 0).count() as u32;
+    let statistics = public::statistics();
+    [free, statistics.created - statistics.ended, slices]
+}
+
+/// Takes a frame, and tells what was refused, if it was.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn take(frame: u32) -> Result<(), Error> {
+    call::frame_repossess(frame, authority())
+}
+
+/// Ends an environment and waits until that shows.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn end(env: EnvId, control: Capability) {
+    call::env_destroy(env, control).expect("it lives");
+    call::yield_slice();
+    assert!(!environment::seems_alive(env));
+}
