@@ -1,7 +1,18 @@
-//! Links each program as `exos-rt` lays programs out.
+//! Links each program as it says that it is one: a process, or one that the loader places.
+
+use std::fs;
 
 fn main() {
-    println!("cargo:rustc-link-arg-bins=-Tprogram.ld");
+    for entry in fs::read_dir("src/bin").expect("there are programs").map_while(Result::ok) {
+        let path = entry.path();
+        let (Some(name), Ok(source)) = (path.file_stem().and_then(|name| name.to_str()), fs::read_to_string(&path))
+        else {
+            continue;
+        };
+        let script = if source.contains("exos::process!(") { "process.ld" } else { "program.ld" };
+        println!("cargo:rustc-link-arg-bin={name}=-T{script}");
+    }
     println!("cargo:rustc-link-arg-bins=-zmax-page-size=4096");
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/bin");
 }

@@ -1,5 +1,7 @@
 //! ExOS: the policies of an operating system as a library, each of which a program may take or replace.
 //!
+//! - [`mod@process`]: processes, files, pipes, the terminal
+//! - [`console`]: formatted text on a descriptor
 //! - [`thread`]: threads of one environment
 //! - [`sync`]: what threads wait for each other with
 //! - [`scheduler`]: who of several environments runs
@@ -15,9 +17,11 @@
 #![feature(asm_experimental_arch)]
 
 pub mod backing;
+pub mod console;
 pub mod exception;
 pub mod page_table;
 pub mod pipe;
+pub mod process;
 pub mod rpc;
 pub mod scheduler;
 pub mod signal;

@@ -44,6 +44,7 @@ fn pause() {
 }
 
 /// Where each activity's text is while it is written, if its stack is in no guaranteed mapping.
+#[unsafe(link_section = ".pinned")]
 static ELSEWHERE: [Shared<[u8; WRITE_MAX as usize]>; 2] = [const { Shared::new([0; WRITE_MAX as usize]) }; 2];
 
 /// Writes text from another place if the `error` is that the kernel does not read it where it is.

@@ -11,6 +11,14 @@ pub const FAULTED: u32 = 128;
 /// The exit status after a panic.
 pub const PANICKED: u32 = 101;
 
+/// How a program ends that panics, if not by the call.
+static EXIT: Shared<Option<fn(u32) -> !>> = Shared::new(None);
+
+/// From now on a panic ends the program by `exit`.
+pub fn set_exit(exit: fn(u32) -> !) {
+    EXIT.set(Some(exit));
+}
+
 /// Called by assembly, on a stack of its own, for every exception that has no other handler.
 pub(crate) unsafe extern "C" fn unhandled(epc: u32, address: u32, cause: u32) -> ! {
     match Code::handled(cause >> 2 & 0x1f) {
@@ -54,5 +62,8 @@ fn panic(info: &PanicInfo) -> ! {
     if let Some(hook) = PANIC_HOOK.get() {
         hook();
     }
-    call::exit(PANICKED)
+    match EXIT.get() {
+        Some(exit) => exit(PANICKED),
+        None => call::exit(PANICKED),
+    }
 }

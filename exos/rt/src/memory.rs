@@ -8,7 +8,8 @@ use aegis_abi::frame::{FREE, FREEING, Frame, KERNEL, PUBLIC};
 use aegis_abi::{EnvId, Error};
 use core::ops::Range;
 
-/// Where the last search ended: the next one goes on there.
+/// Where the last search ended: the next one goes on there. Pinned, because handlers of misses ask for frames.
+#[unsafe(link_section = ".pinned")]
 static NEXT: Shared<u32> = Shared::new(0);
 
 /// The table's entry for a frame.

@@ -15,7 +15,7 @@ pub(crate) fn name_bytes() -> [u8; NAME_BYTES] {
 }
 
 /// Sets the name, before anybody has asked for it.
-pub(crate) fn set_name(name: [u8; NAME_BYTES]) {
+pub fn set_name(name: [u8; NAME_BYTES]) {
     // SAFETY: the page is the program's own.
     unsafe { (*save_page().cast_mut()).name = name }
 }

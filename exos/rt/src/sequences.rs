@@ -8,6 +8,11 @@
 //! ([`ProgramHeader`]). Both lie within one page, so that, once their first load has gone through, neither code nor
 //! data misses the TLB until they are left.
 //!
+//! A third piece of code uses the first range: a compare-and-swap, whose last instruction is its store. Where it is
+//! interrupted it is begun anew, so it is in one piece for every program that shares the word ([`Shared`]).
+//!
+//! [`Shared`]: crate::shared::Shared
+//!
 //! # Activities
 //!
 //! An environment has two flows of control. *Main* is the program; the *server activity* serves a call from another
@@ -64,7 +69,7 @@
 //!    that has work already, its caller is noted in a table, to be refused when that work is done.
 //! 3. The answer, until the transfer: it is begun anew, and the server activity is still current. So none is given
 //!    while there is anybody in the table.
-//! 4. `exos_lrpc` until the call is made, and `exos_swap` until its store, are begun anew.
+//! 4. `exos_lrpc`, until the call is made, is begun anew.
 //! 5. The answer to an LRPC, until main has its registers: it is stored instead, and main goes on behind the call when
 //!    it is resumed. In a trusted one all there is is in registers, and is saved as main's.
 //! 6. The entry of a server of LRPC: the server activity takes the call over, to begin it anew or only to answer it.
@@ -378,6 +383,9 @@ pub const fn unwindow(address: u32) -> Option<u32> {
 
 unsafe extern "C" {
     fn exos_return();
+    /// Replaces the word at `address` by `new` if it is `expected`, in one piece as seen by every environment. What it
+    /// was.
+    pub(crate) fn exos_swap(address: *mut u32, expected: u32, new: u32) -> u32;
     /// Suspends the current activity and makes the call `number`, which ends the slice, with `argument` in `$a0` and
     /// `$v1`. Returns 0 when the activity is resumed, and what the call says if it refuses.
     pub(crate) fn exos_suspend(argument: u32, number: u32) -> i32;
@@ -396,8 +404,6 @@ unsafe extern "C" {
         awaits: u32,
         kind: u32,
     ) -> i32;
-    /// Makes a word another if it is what it should be, in one step; what it was.
-    pub(crate) fn exos_swap(word: *mut u32, expected: u32, new: u32) -> u32;
     /// LRPC by main: the message is the last three arguments. Returns the first word of the answer and its kind, or
     /// what the transfer says if it refuses and [`REFUSED`], or [`RESUMED`].
     pub(crate) fn exos_lrpc(callee: u32, a1: u32, a2: u32, a3: u32) -> u64;
@@ -460,8 +466,23 @@ global_asm!(
     "    .balign 32",
     "    .set code, code + 1",
     ".endr",
-    "exos_return_end:",
     ".size exos_return, . - exos_return",
+    // --- Compare and swap, in the same range, so that one that is interrupted is begun anew: a0 = the word's address,
+    // a1 = what is expected there, a2 = what is to be there. v0 = what was there. The store is the last instruction, so
+    // whoever interrupts it either has it begun anew, or comes behind it. ---------------------------------------------
+    ".globl exos_swap",
+    ".type exos_swap, @function",
+    "exos_swap:",
+    "    lw    $v0, 0($a0)",
+    "    nop",                         // delay of the load
+    "    bne   $v0, $a1, 1f",
+    "     nop",
+    "    jr    $ra",
+    "     sw   $a2, 0($a0)",
+    "1:  jr    $ra",
+    "     nop",
+    ".size exos_swap, . - exos_swap",
+    "exos_return_end:",
     "",
     // --- Giving up a slice: a0 = an argument, a1 = a call. Interrupted before its last instruction, it is saved and
     // resumed like any code; and its last instruction is the one that makes the activity say where to go on. ----------
@@ -641,18 +662,6 @@ global_asm!(
     "3:  j     2b",
     "     sw   $gp, {registers} + 4*28($zero)",
     "exos_lrpc_end:",
-    // --- a0 = the address of a word, a1 = what it should be, a2 = what it becomes: what it was. Interrupted before its
-    // store, it is begun anew. ----------------------------------------------------------------------------------------
-    ".globl exos_swap",
-    "exos_swap:",
-    "    lw    $v0, 0($a0)",
-    "    nop",
-    "    bne   $v0, $a1, 2f",
-    "     nop",
-    "    sw    $a2, 0($a0)",
-    "exos_swap_end:",
-    "2:  jr    $ra",
-    "     nop",
     "1:  addiu $v0, $zero, {BUSY_ERROR}", // by the server activity
     "    jr    $ra",
     "     addiu $v1, $zero, {REFUSED}",
@@ -1048,8 +1057,6 @@ global_asm!(
     "    bne   $t0, $zero, 1f",
     "     sltiu $t0, $t1, exos_lrpc_end - exos_transfer",
     "    bne   $t0, $zero, 6f",
-    "     sltiu $t0, $t1, exos_swap_end - exos_transfer",
-    "    bne   $t0, $zero, 8f",
     "     sltiu $t0, $t1, exos_entries - exos_transfer",
     "    bne   $t0, $zero, exos_save",
     "     lw   $t0, {current}($zero)",
@@ -1079,11 +1086,6 @@ global_asm!(
     "    addiu $a0, $a0, %lo(exos_transfer)",
     "    j     exos_save",
     "     sw   $zero, {awaits}($t0)",
-    // Before the store of a swap.
-    "8:  lw    $t0, {current}($zero)",
-    "    lui   $a0, %hi(exos_swap)",
-    "    j     exos_save",
-    "     addiu $a0, $a0, %lo(exos_swap)",
     // In an LRPC that is not made yet: main.
     "6:  lui   $a0, %hi(exos_lrpc)",
     "    addiu $a0, $a0, %lo(exos_lrpc)",

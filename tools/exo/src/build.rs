@@ -32,22 +32,28 @@ pub enum Kind {
     Test,
     /// Programs that the tables are measured on.
     Benchmark,
+    /// Programs of ExOS.
+    Application,
 }
 
 impl Kind {
     /// Whether it is one of many programs.
     fn is_program(self) -> bool {
-        matches!(self, Self::Test | Self::Benchmark)
+        matches!(self, Self::Test | Self::Benchmark | Self::Application)
     }
 }
 
 /// The guest packages and their directories. Whatever else is in the workspace runs on the host or is a library.
-const PACKAGES: [(&str, Kind, &str); 4] = [
+const PACKAGES: [(&str, Kind, &str); 5] = [
     ("aegis", Kind::Kernel, "aegis"),
     ("aegis-loader", Kind::Loader, "loader"),
     ("aegis-tests", Kind::Test, "tests"),
     ("aegis-bench", Kind::Benchmark, "bench"),
+    ("exos-apps", Kind::Application, "exos/apps"),
 ];
+
+/// Where the files are that go into an archive as they are.
+pub const FILES: &str = "exos/apps/files";
 
 /// A kind of machine that kernel and loader are built for. Programs are the same on all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -108,6 +114,22 @@ pub fn build_programs(workspace: &Workspace, machines: &[Machine], names: &[&str
     }
     hazards::check(workspace, &guest)?;
     Ok(guest)
+}
+
+/// The names of all programs of ExOS, and of the files that go with them: what an archive has for a shell.
+pub fn applications(workspace: &Workspace) -> Result<(Vec<String>, Vec<String>)> {
+    let names = |directory: &str, extension: &str| -> Result<Vec<String>> {
+        let path = workspace.root.join(directory);
+        let entries = fs::read_dir(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            names.extend(name.strip_suffix(extension).map(str::to_owned));
+        }
+        names.sort();
+        Ok(names)
+    };
+    Ok((names("exos/apps/src/bin", ".rs")?, names(FILES, "")?))
 }
 
 /// The package of a program, and its main source file.
@@ -171,7 +193,7 @@ impl Guest {
             match kind {
                 Kind::Kernel => system.kernel = file,
                 Kind::Loader => system.loader = file,
-                Kind::Test | Kind::Benchmark => {
+                Kind::Test | Kind::Benchmark | Kind::Application => {
                     let name = artifact.target.name;
                     ensure!(name.len() < NAME_BYTES, "the program name {name} is longer than {} bytes", NAME_BYTES - 1);
                     self.programs.insert(name, Program { kind, file, source: artifact.target.src_path });
@@ -207,6 +229,24 @@ impl Guest {
         self.programs.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
+    /// The boot archive's files for what `words` start and for what `others` name, which are not started: the kernel, and
+    /// each program once. What is no program's name is a file of [`FILES`].
+    pub fn archive_files_with(
+        &self,
+        workspace: &Workspace,
+        machine: Machine,
+        words: &[String],
+        others: &[String],
+    ) -> Result<Vec<image::ArchiveFile>> {
+        let (programs, files): (Vec<_>, Vec<_>) = others.iter().partition(|name| self.programs.contains_key(*name));
+        let all: Vec<_> = words.iter().chain(programs).cloned().collect();
+        let mut archive = self.archive_files(machine, &all)?;
+        for name in files {
+            archive.push((name.clone(), read(&workspace.root.join(FILES).join(name))?));
+        }
+        Ok(archive)
+    }
+
     /// The boot archive's files for what `words` start: the kernel and each program once.
     pub fn archive_files(&self, machine: Machine, words: &[String]) -> Result<Vec<image::ArchiveFile>> {
         let mut programs: Vec<image::ArchiveFile> = Vec::new();
@@ -227,7 +267,18 @@ impl Guest {
         name: &str,
         words: &[String],
     ) -> Result<PathBuf> {
-        let segment = image::segment(&image::archive(&self.archive_files(machine, words)?)?)?;
+        self.write_image_of(workspace, machine, name, &self.archive_files(machine, words)?)
+    }
+
+    /// Writes an image that holds these files.
+    pub fn write_image_of(
+        &self,
+        workspace: &Workspace,
+        machine: Machine,
+        name: &str,
+        files: &[image::ArchiveFile],
+    ) -> Result<PathBuf> {
+        let segment = image::segment(&image::archive(files)?)?;
         write(workspace, name, &image::image(&read(&self.system(machine).loader)?, &segment)?)
     }
 }

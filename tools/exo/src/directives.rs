@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! //@ run: PROGRAM…           what to boot, default the program itself; arguments follow a comma (counter,limit=8)
+//! //@ archive: NAME…          programs, or files of exos/apps/files, that the boot archive has, too, but that are not started
+//! //@ damaged: NAME OF AT [BYTE]   a program that is another's copy, with another byte at an offset, or cut off there
 //! //@ verdict: pass|fail|none the guest's verdict, default pass
 //! //@ expect: TEXT            a console line must contain TEXT; several are found in this order, maybe in one line
 //! //@ forbid: TEXT            no console line may contain TEXT
@@ -29,6 +31,10 @@ use crate::run::Run;
 pub struct Test {
     /// The boot arguments.
     pub run: Vec<String>,
+    /// What the archive has, too.
+    pub archive: Vec<String>,
+    /// Damaged copies of programs that it has.
+    pub damaged: Vec<Damaged>,
     /// The verdict that is expected.
     pub verdict: Option<Verdict>,
     /// Texts that console lines contain, in order.
@@ -39,6 +45,19 @@ pub struct Test {
     pub timeout: Duration,
     /// Machines that it cannot run on.
     pub ignored: Vec<Machine>,
+}
+
+/// A damaged copy of a program.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Damaged {
+    /// What it is called.
+    pub name: String,
+    /// What it is a copy of.
+    pub of: String,
+    /// Where it is damaged.
+    pub at: usize,
+    /// What is there; it ends there if none.
+    pub byte: Option<u8>,
 }
 
 /// A text to look for.
@@ -54,6 +73,8 @@ impl Test {
     pub fn new(run: Vec<String>, verdict: Verdict) -> Self {
         Self {
             run,
+            archive: Vec::new(),
+            damaged: Vec::new(),
             verdict: Some(verdict),
             expect: Vec::new(),
             forbid: Vec::new(),
@@ -86,6 +107,8 @@ impl Test {
         ensure!(!value.is_empty(), "the directive {key:?} lacks a value or is unknown");
         match key {
             "run" => self.run = value.split_whitespace().map(str::to_owned).collect(),
+            "archive" => self.archive.extend(value.split_whitespace().map(str::to_owned)),
+            "damaged" => self.damaged.push(Damaged::parse(value)?),
             "verdict" => {
                 self.verdict = match value {
                     "pass" => Some(Verdict::Pass),
@@ -147,6 +170,27 @@ impl Test {
         let (wanted, got) = (name(self.verdict), name(run.verdict));
         ensure!(wanted == got, "the guest's verdict is {got}, expected {wanted}");
         Ok(())
+    }
+}
+
+impl Damaged {
+    fn parse(value: &str) -> Result<Self> {
+        let mut words = value.split_whitespace();
+        let mut next = || words.next().context("a damaged program is NAME OF AT [BYTE]");
+        let (name, of, at) = (next()?.to_owned(), next()?.to_owned(), next()?.parse()?);
+        let byte = words.next().map(str::parse).transpose()?;
+        ensure!(words.next().is_none(), "a damaged program is NAME OF AT [BYTE]");
+        Ok(Self { name, of, at, byte })
+    }
+
+    /// Damages a copy.
+    pub fn damage(&self, mut file: Vec<u8>) -> Result<Vec<u8>> {
+        ensure!(self.at < file.len(), "{} has {} bytes, and none at {}", self.of, file.len(), self.at);
+        match self.byte {
+            Some(byte) => file[self.at] = byte,
+            None => file.truncate(self.at),
+        }
+        Ok(file)
     }
 }
 

@@ -28,6 +28,7 @@ mod random;
 mod run;
 mod setup;
 mod symbols;
+mod terminal;
 mod test;
 mod toolchain;
 mod trace;

@@ -1,26 +1,28 @@
 //! Booting an image and judging the run.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use aegis_abi::console::PC;
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail};
 use decstation::Stretch;
 
 use crate::build::{self, boot_arguments, program_name};
 use crate::console::{Console, Verdict};
 use crate::latency::{self, Longest};
-use crate::machine::{Clock, Cpu, End, Job, Machine, Observer};
+use crate::machine::{Clock, Cpu, End, Job, Machine, Mark, Observer, Typed};
 use crate::setup::{Need, ensure_all};
 use crate::symbols::Symbols;
+use crate::terminal::Terminal;
 use crate::workspace::Workspace;
 
 /// What `run` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Programs to start, one time slice each, in this order; what follows a comma is the program's arguments (counter,limit=8)
+    /// Programs to start, one time slice each, in this order; what follows a comma is the program's arguments (counter,limit=8). None: a shell
     #[arg(value_name = "PROGRAM")]
     programs: Vec<String>,
     /// The machine to boot
@@ -42,11 +44,13 @@ pub struct Arguments {
 
 /// Builds, boots, shows the console, and fails unless the guest's verdict is pass.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
+    if arguments.programs.is_empty() {
+        return converse(workspace, arguments, quiet);
+    }
     arguments.cpu.check(&[arguments.machine])?;
     ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
     let names: Vec<_> = arguments.programs.iter().map(|word| program_name(word)).collect();
     let guest = build::build_programs(workspace, &[arguments.machine], &names, quiet)?;
-    ensure!(!arguments.programs.is_empty(), "which program? there are {}", guest.names());
     let boot = boot_arguments(&arguments.programs)?;
     let image =
         guest.write_image(workspace, arguments.machine, &image_name(&arguments.programs), &arguments.programs)?;
@@ -64,6 +68,61 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
         Some(Verdict::Pass) => Ok(()),
         _ => bail!("the guest's verdict is fail; the reason is above"),
     }
+}
+
+/// The first process of ExOS, which runs a shell.
+const INIT: &str = "init";
+
+/// Boots a shell, with the terminal as the machine's.
+fn converse(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
+    arguments.cpu.check(&[arguments.machine])?;
+    ensure_all(workspace, &[Need::Compiler, Need::Machine(arguments.machine)])?;
+    let (programs, files) = build::applications(workspace)?;
+    let names: Vec<_> = programs.iter().map(String::as_str).collect();
+    let guest = build::build_programs(workspace, &[arguments.machine], &names, quiet)?;
+    let words = [INIT.to_owned()];
+    let others: Vec<_> = programs.iter().chain(&files).cloned().collect();
+    let archive = guest.archive_files_with(workspace, arguments.machine, &words, &others)?;
+    let image = guest.write_image_of(workspace, arguments.machine, &image_name(&[]), &archive)?;
+    let boot = boot_arguments(&words)?;
+    let job = Job::new(&image, &boot, Duration::from_secs(SESSION));
+    let terminal = Terminal::open()?;
+    let typed = Some(terminal.typed());
+    let job = Job { memory: arguments.memory, clock: arguments.clock, cpu: arguments.cpu, typed, ..job };
+    let symbols = guest.symbols(workspace, arguments.machine);
+    let run = talk(arguments.machine, &job, &symbols)?;
+    drop(terminal);
+    match run.verdict {
+        _ if job.typed.as_ref().is_some_and(Typed::is_left) => Ok(()),
+        Some(Verdict::Pass) => Ok(()),
+        Some(Verdict::Fail) => bail!("the shell's last command failed"),
+        None => run.judge(),
+    }
+}
+
+/// The longest that a shell is used, in seconds.
+const SESSION: u64 = 86_400;
+
+/// Boots an image and shows what it writes as it comes.
+fn talk(machine: Machine, job: &Job, symbols: &Symbols) -> Result<Run> {
+    struct Talking<'a> {
+        console: Console<'a>,
+    }
+    impl Observer for Talking<'_> {
+        fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+            let mut output = std::io::stdout().lock();
+            // If nobody sees it any more there is nobody to tell.
+            let _ = output.write_all(bytes).and_then(|()| output.flush());
+            self.console.take(bytes)
+        }
+
+        fn mark(&mut self, mark: Mark) {
+            let _ = mark;
+        }
+    }
+    let mut talking = Talking { console: Console::new(symbols, |_| {}) };
+    let end = machine.run(job, &mut talking)?;
+    Ok(conclude(talking.console, end, job, symbols))
 }
 
 /// A name for the image, the same for the same programs.

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use aegis_abi::boot::PROGRAM_PREFIX;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Failed, Trial};
 
@@ -146,6 +147,8 @@ fn wanted_programs(workspace: &Workspace, filters: &[String]) -> Result<Vec<Stri
             let Some(test) = Test::parse(name, name, &source)? else { continue };
             names.insert(name.to_owned());
             names.extend(test.run.iter().map(|word| build::program_name(word).to_owned()));
+            let is_program = |name: &&String| build::source_of(workspace, name).is_some();
+            names.extend(test.archive.iter().filter(is_program).cloned());
         }
     }
     Ok(names.into_iter().collect())
@@ -174,7 +177,16 @@ fn trial_name(program: &str) -> String {
 impl Bench {
     /// Boots what a test names and compares.
     fn boot(&self, machine: Machine, name: &str, test: &Test) -> Result<(), Failed> {
-        let image = || self.guest.write_image(&self.workspace, machine, &format!("{machine}-{name}"), &test.run);
+        let image = || {
+            let mut files = self.guest.archive_files_with(&self.workspace, machine, &test.run, &test.archive)?;
+            for damaged in &test.damaged {
+                let of = format!("{PROGRAM_PREFIX}{}", damaged.of);
+                let (_, file) =
+                    files.iter().find(|(name, _)| *name == of).context("a copy of what is not in the archive")?;
+                files.push((format!("{PROGRAM_PREFIX}{}", damaged.name), damaged.damage(file.clone())?));
+            }
+            self.guest.write_image_of(&self.workspace, machine, &format!("{machine}-{name}"), &files)
+        };
         let arguments = || build::boot_arguments(&test.run);
         let (image, arguments) = match image().and_then(|image| Ok((image, arguments()?))) {
             Ok(ready) => ready,

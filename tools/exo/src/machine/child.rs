@@ -1,15 +1,15 @@
 //! A machine that is a program of its own, driven as a child process.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::ops::ControlFlow;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{End, Mark, Observer, Step, Watch};
+use super::{End, Job, Mark, Observer, Step, Typed, Watch};
 use crate::process::show;
 
 /// How long the machine may take to halt once the verdict is known.
@@ -20,16 +20,16 @@ const GRACE: Duration = Duration::from_secs(1);
 /// standard error come in order, through one pipe.
 pub fn run(
     machine: Command,
-    timeout: Duration,
+    job: &Job,
     read: impl FnOnce(PipeReader, &mut dyn FnMut(ControlFlow<()>)) -> io::Result<()>,
 ) -> Result<End> {
-    run_with_output(machine, timeout, None, read)
+    run_with_output(machine, job, None, read)
 }
 
 /// The same, but standard output, if there is an `output`, goes there and only standard error is read.
 pub fn run_with_output(
     mut machine: Command,
-    timeout: Duration,
+    job: &Job,
     output: Option<PipeWriter>,
     read: impl FnOnce(PipeReader, &mut dyn FnMut(ControlFlow<()>)) -> io::Result<()>,
 ) -> Result<End> {
@@ -40,10 +40,14 @@ pub fn run_with_output(
     let mut child = machine.spawn().with_context(|| format!("cannot start {name}"))?;
     // The command holds the writing ends, without which the pipe would never end.
     drop(machine);
-    let stdin = child.stdin.take();
+    let stdin = child.stdin.take().expect("it is piped");
 
     let (deadline, deadlines) = mpsc::channel();
-    let limit = Instant::now() + timeout;
+    let limit = Instant::now() + job.timeout;
+    let (over, ended) = mpsc::channel();
+    let typed = job.typed.clone();
+    let ending = deadline.clone();
+    let typist = thread::spawn(move || pass_on(typed, stdin, &ended, &ending));
     let watchdog = thread::spawn(move || watch(child, limit, &deadlines));
 
     let mut verdict_due = true;
@@ -55,11 +59,32 @@ pub fn run_with_output(
         }
     };
     let read = read(reader, &mut judged);
+    drop(over);
     drop(deadline);
+    // It keeps the machine's input open as long as the machine runs.
+    typist.join().expect("the typist does not panic");
     let in_time = watchdog.join().expect("the watchdog does not panic");
-    drop(stdin);
     read.with_context(|| format!("cannot read what {name} writes"))?;
     Ok(if in_time || !verdict_due { End::Stopped } else { End::TimedOut(None) })
+}
+
+/// Passes on what is typed, until the run is over; has it end when the person leaves.
+fn pass_on(typed: Option<Typed>, mut stdin: ChildStdin, ended: &Receiver<()>, deadline: &Sender<Instant>) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let Some(typed) = typed else {
+        let _ = ended.recv();
+        return;
+    };
+    while ended.try_recv() == Err(TryRecvError::Empty) {
+        if typed.is_left() {
+            let _ = deadline.send(Instant::now());
+        }
+        if let Some(bytes) = typed.take(PAUSE)
+            && stdin.write_all(&bytes).and_then(|()| stdin.flush()).is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Ends the child at the deadline, or as soon as nobody listens any more. Tells whether it was in time.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aegis_abi::console::PC;
 use anyhow::{Context, Result};
@@ -47,7 +48,18 @@ pub fn profile(clock: Clock) -> profile::Profile {
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut run = Run::start(job)?;
+    let begun = Instant::now();
     loop {
+        if let Some(typed) = &job.typed {
+            if typed.is_left() {
+                return Ok(End::Stopped);
+            }
+            // The machine's clock goes as fast as the wall's, and no faster.
+            let clock = Duration::from_secs_f64(run.machine.cycles() as f64 / run.machine.config().profile.hz as f64);
+            if let Some(bytes) = typed.take(clock.saturating_sub(begun.elapsed())) {
+                run.machine.type_input(&bytes);
+            }
+        }
         if let Some(end) = run.go_on(CHUNK, observer) {
             return Ok(end);
         }

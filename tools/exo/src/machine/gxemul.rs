@@ -49,12 +49,19 @@ fn add_arguments(gxemul: &mut Command, job: &Job) {
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut gxemul = tied_command("stdbuf");
-    // A trace is too long to be written line by line.
-    gxemul.arg(if job.watch != Watch::Console { "-o1M" } else { "-oL" }).arg("gxemul");
+    // A trace is too long to be written line by line; and who types looks at what is no line yet.
+    let buffer = if job.watch != Watch::Console {
+        "-o1M"
+    } else if job.typed.is_some() {
+        "-o0"
+    } else {
+        "-oL"
+    };
+    gxemul.arg(buffer).arg("gxemul");
     add_arguments(&mut gxemul, job);
 
     let traced = job.watch != Watch::Console;
-    child::run(gxemul, job.timeout, |reader, judged| match traced {
+    child::run(gxemul, job, |reader, judged| match traced {
         true => read_trace(reader, &mut Marker::new(observer, job.watch), judged),
         false => child::read_console(reader, observer, judged),
     })

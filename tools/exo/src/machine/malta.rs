@@ -44,7 +44,9 @@ pub fn command_line(job: &Job) -> String {
 }
 
 fn add_arguments(qemu: &mut Command, job: &Job) {
-    qemu.arg("-icount").arg(format!("shift={SHIFT},sleep=off"));
+    // With a person at the console time goes at the wall's pace.
+    let sleep = if job.typed.is_some() { "on" } else { "off" };
+    qemu.arg("-icount").arg(format!("shift={SHIFT},sleep={sleep}"));
     add_machine(qemu, job);
 }
 
@@ -77,7 +79,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut qemu = tied_command(PROGRAM);
     add_arguments(&mut qemu, job);
     if job.watch == Watch::Console {
-        return child::run(qemu, job.timeout, |reader, judged| child::read_console(reader, observer, judged));
+        return child::run(qemu, job, |reader, judged| child::read_console(reader, observer, judged));
     }
     let words = Words::of_image(&read(job.image)?)?;
     let mut marker = Marker::new(observer, job.watch);
@@ -86,7 +88,7 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let (console, output) = io::pipe().context("cannot make a pipe")?;
     let (sender, text) = mpsc::channel();
     let reading = thread::spawn(move || read_console(console, &sender));
-    let end = child::run_with_output(qemu, job.timeout, Some(output), |reader, judged| {
+    let end = child::run_with_output(qemu, job, Some(output), |reader, judged| {
         read_trace(reader, &text, &mut trace, &mut marker, judged)
     });
     // Nothing is left to be read where the machine has ended.

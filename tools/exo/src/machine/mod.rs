@@ -13,6 +13,9 @@ mod qemu_trace;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK, WORD};
@@ -94,6 +97,32 @@ pub struct Job<'a> {
     pub cold: bool,
     /// What the observer is told.
     pub watch: Watch,
+    /// What is typed at the console, by a person who wants it to go on at a clock's pace.
+    pub typed: Option<Typed>,
+}
+
+/// What a person types while a machine runs.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    receiver: Arc<Mutex<Receiver<Vec<u8>>>>,
+    left: Arc<AtomicBool>,
+}
+
+impl Typed {
+    /// What comes from a channel, until the person has left.
+    pub fn new(receiver: Receiver<Vec<u8>>, left: Arc<AtomicBool>) -> Self {
+        Self { receiver: Arc::new(Mutex::new(receiver)), left }
+    }
+
+    /// What was typed since the last call; nothing if that takes longer than `limit`.
+    pub fn take(&self, limit: Duration) -> Option<Vec<u8>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(limit).ok()
+    }
+
+    /// Whether the person has left.
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
 impl<'a> Job<'a> {
@@ -111,6 +140,7 @@ impl<'a> Job<'a> {
             polls: 0..0,
             cold: false,
             watch: Watch::Console,
+            typed: None,
         }
     }
 

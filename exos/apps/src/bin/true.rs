@@ -1,0 +1,10 @@
+//! Succeeds.
+
+#![no_std]
+#![no_main]
+
+exos::process!(main);
+
+fn main() -> u32 {
+    0
+}

@@ -1,0 +1,362 @@
+//! Spawn and exec: environments whose program is a file of the boot archive.
+//!
+//! Nothing of the file is copied at first. Its text is a guaranteed mapping of the archive's own frames, which are
+//! public; its data are pages that are the archive's until they are written to; the rest are pages of zeros. The maker
+//! fills in three frames, two that are pinned and the one that the stack begins in, and gives them away.
+
+use crate::process::space::{self, HEAP_END, PAGES, PINNED, PINNED_PAGES, SHOWN, STACK_PAGES, STACK_TOP, START, ZERO};
+use crate::process::table::{DESCRIPTORS, Process, Status, WORLD, WORLD_PAGES, signal, state, world};
+use crate::process::{self, Fail, Home, file, home, lending, me};
+use aegis_loader::elf::{Elf, Load};
+use exos_rt::abi::boot::{NAME_BYTES, PROGRAM_PREFIX};
+use exos_rt::abi::frame::Capability;
+use exos_rt::abi::program::{NOTE_TYPE, ProgramHeader};
+use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, PROGRAM_START, entry_lo};
+use exos_rt::abi::{EnvId, Error};
+use exos_rt::archive::{self, File};
+use exos_rt::{call, memory};
+
+/// The most bytes of arguments and variables, with a zero byte for each.
+pub const ARGUMENTS_MAX: u32 = 2048;
+
+/// A process to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Spawn<'a> {
+    /// The program's name in the boot archive, without `bin/`.
+    pub program: &'a str,
+    /// Its arguments; the first is what it is called as.
+    pub arguments: &'a [&'a str],
+    /// Its variables, each `NAME=VALUE`.
+    pub variables: &'a [&'a str],
+    /// Which of the caller's descriptors it has as 0, 1 and 2. It has no others.
+    pub files: [u32; 3],
+    /// The job that it belongs to; none for one of its own.
+    pub job: Option<u32>,
+}
+
+/// Makes a process; its number.
+///
+/// # Errors
+/// [`Fail::NotFound`], [`Fail::BadProgram`], [`Fail::TooLong`], [`Fail::Full`], [`Fail::NoMemory`],
+/// [`Fail::BadDescriptor`].
+pub fn spawn(spawn: &Spawn) -> Result<u32, Fail> {
+    let image = Image::find(spawn.program)?;
+    let place = world().claim().map_err(|_| Fail::Full)?;
+    let process = &world().processes[place];
+    let place = place as u32 + 1;
+    let pid = process.pid.get();
+    process.name.set(name(spawn.program));
+    process.parent.set(home().me.get());
+    process.job.set(spawn.job.unwrap_or(pid));
+    for (to, from) in spawn.files.into_iter().enumerate() {
+        if let Err(error) = file::inherit(from, &process.descriptors[to]) {
+            file::close_all(process, place);
+            process.state.set(state::FREE);
+            return Err(error);
+        }
+    }
+    let made = image.make(process, place, spawn.arguments, spawn.variables);
+    let (env, control) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            file::close_all(process, place);
+            process.state.set(state::FREE);
+            return Err(error);
+        }
+    };
+    process.env.set(env.0);
+    process.control.set(control);
+    process.sibling.set(me().child.get());
+    me().child.set(place);
+    process.state.set(state::RUNNING);
+    process::give_slice(process);
+    Ok(pid)
+}
+
+/// Makes this process another program, with the same number, parent, job and descriptors. Does not return.
+///
+/// # Errors
+/// As for [`spawn()`]; then nothing has happened.
+pub fn exec(program: &str, arguments: &[&str], variables: &[&str]) -> Result<core::convert::Infallible, Fail> {
+    let image = Image::find(program)?;
+    let (me, place) = (me(), home().me.get());
+    // SAFETY: the header is this process's.
+    let header = unsafe { *me.header.get() };
+    let (env, control) = match image.make(me, place, arguments, variables) {
+        Ok(made) => made,
+        Err(error) => {
+            // SAFETY: as above.
+            unsafe { *me.header.get() = header };
+            return Err(error);
+        }
+    };
+    let lends = home().lending.get() != 0;
+    if lends && me.slice.get() == 0 {
+        lending::outlive();
+    }
+    me.name.set(name(program));
+    me.kill_entry.set(0);
+    let lender = me.lender.get();
+    me.lender.set(0);
+    let slice = me.slice.get();
+    me.slice.set(0);
+    me.control.set(control);
+    // From here on the new environment is the process.
+    me.env.set(env.0);
+    if lender != 0 {
+        // It may wait for this, or be gone.
+        let _ = call::wake(EnvId(lender));
+    }
+    if !lends && slice != 0 && call::slice_give(slice - 1, env).is_ok() {
+        me.slice.set(slice);
+    } else {
+        process::give_slice(me);
+    }
+    if lends {
+        lending::outlive();
+    }
+    call::exit(0)
+}
+
+/// A name as tables have it.
+pub(crate) fn name(name: &str) -> [u8; NAME_BYTES] {
+    let mut bytes = [0; NAME_BYTES];
+    for (to, from) in bytes.iter_mut().take(NAME_BYTES - 1).zip(name.bytes()) {
+        *to = from;
+    }
+    bytes
+}
+
+/// A program that has been checked.
+struct Image {
+    file: File,
+    entry: u32,
+    text: Load,
+    data: Option<Load>,
+    header: ProgramHeader,
+}
+
+impl Image {
+    fn find(program: &str) -> Result<Self, Fail> {
+        let is_it = |file: &File| file.name.strip_prefix(PROGRAM_PREFIX) == Some(program);
+        let file = archive::files().find(is_it).ok_or(Fail::NotFound)?;
+        Self::read(file).ok_or(Fail::BadProgram)
+    }
+
+    /// Checks a file: it has text, at most one segment of data, and nothing but empty memory for the pinned page, each
+    /// where `process.ld` has it, so that pages of the file can be pages of memory.
+    fn read(file: File) -> Option<Self> {
+        if file.physical() % PAGE_BYTES != 0 {
+            return None;
+        }
+        let elf = Elf::read(file.bytes).ok()?;
+        let (mut text, mut data) = (None, None);
+        for load in &elf.loads {
+            let in_step = load.address % PAGE_BYTES == load.offset % PAGE_BYTES;
+            let place = if !load.writable && load.address >= PROGRAM_START && load.end() <= WORLD && in_step {
+                &mut text
+            } else if load.writable
+                && load.address == START
+                && load.end() <= HEAP_END
+                && (in_step || load.file_bytes == 0)
+            {
+                &mut data
+            } else if load.writable
+                && load.address >= PINNED
+                && load.end() <= space::STATICS_END
+                && load.file_bytes == 0
+            {
+                continue;
+            } else {
+                return None;
+            };
+            if place.replace(load.clone()).is_some() {
+                return None;
+            }
+        }
+        let text = text.filter(|text| text.file_bytes == text.bytes && text.executable)?;
+        let note = elf.note(NOTE_TYPE).ok()??;
+        if note.len() != size_of::<ProgramHeader>() {
+            return None;
+        }
+        // SAFETY: it has so many bytes, and any will do for a header: the kernel checks it.
+        let header = unsafe { note.as_ptr().cast::<ProgramHeader>().read_unaligned() };
+        Some(Self { file, entry: elf.entry, text, data, header })
+    }
+
+    /// The frame of the file's page at an offset.
+    fn frame(&self, offset: u32) -> u32 {
+        (self.file.physical() + offset) >> PAGE_SHIFT
+    }
+
+    /// Makes an environment of it.
+    fn make(
+        &self,
+        process: &Process,
+        place: u32,
+        arguments: &[&str],
+        variables: &[&str],
+    ) -> Result<(EnvId, Capability), Fail> {
+        let strings = || arguments.iter().chain(variables);
+        let bytes = strings().map(|string| string.len() as u32 + 1).sum::<u32>();
+        if bytes > ARGUMENTS_MAX || strings().any(|string| string.as_bytes().contains(&0)) {
+            return Err(Fail::TooLong);
+        }
+        let (env, control) = create()?;
+        let mut pages = Pages::open(env).inspect_err(|_| destroy(env, control))?;
+        let home = pages.home();
+        home.me.set(place);
+        let at = STACK_TOP - bytes;
+        home.arguments.set(at);
+        home.argument_count.set(arguments.len() as u32);
+        home.variable_count.set(variables.len() as u32);
+        let text_start = self.text.address & !(PAGE_BYTES - 1);
+        let text_pages = (self.text.end() - text_start).div_ceil(PAGE_BYTES);
+        let text = [text_start, self.frame(self.text.offset) << PAGE_SHIFT, text_pages];
+        home.text.set(text);
+        let mut end = START;
+        if let Some(data) = &self.data {
+            let file_end = START + data.file_bytes;
+            end = data.end().next_multiple_of(8);
+            home.data_end.set(file_end);
+            for address in (START..end).step_by(PAGE_BYTES as usize) {
+                let entry = self.frame(data.offset + (address - START)) << PAGE_SHIFT | SHOWN;
+                pages.set(
+                    space::number(address),
+                    match () {
+                        () if file_end - START >= address - START + PAGE_BYTES => entry | entry_lo::VALID,
+                        () if file_end > address => entry,
+                        () => ZERO,
+                    },
+                );
+            }
+        }
+        home.heap_start.set(end);
+        home.heap_end.set(end);
+        for page in space::number(STACK_TOP) - STACK_PAGES..space::number(STACK_TOP) - 1 {
+            pages.set(page, ZERO);
+        }
+        let made = pages.new_page(space::number(STACK_TOP) - 1).map(|stack| {
+            let mut to = stack.wrapping_add((PAGE_BYTES - bytes) as usize);
+            for string in strings() {
+                // SAFETY: there is room for all of them on the page.
+                unsafe {
+                    to.copy_from_nonoverlapping(string.as_ptr(), string.len());
+                    to.add(string.len()).write(0);
+                    to = to.add(string.len() + 1);
+                }
+            }
+        });
+        // SAFETY: the header is this process's or a new one's, and nobody else looks at it now.
+        unsafe { *process.header.get() = self.header };
+        made.and_then(|()| pages.finish(control, text))
+            // SAFETY: the environment is another.
+            .and_then(|()| unsafe { call::env_setup(env, control, &*process.header.get(), self.entry) })
+            .inspect_err(|_| destroy(env, control))?;
+        Ok((env, control))
+    }
+}
+
+/// Makes an environment with nothing in it.
+pub(crate) fn create() -> Result<(EnvId, Capability), Fail> {
+    let frames = memory::allocate_pair()?;
+    call::env_create(frames).map_err(|error| {
+        for frame in [frames, frames + 1] {
+            // SAFETY: nothing has been done with it.
+            let _ = unsafe { call::frame_free(frame) };
+        }
+        if error == Error::Full { Fail::Full } else { Fail::Kernel(error) }
+    })
+}
+
+/// Undoes [`create`], with what the environment was given.
+pub(crate) fn destroy(env: EnvId, control: Capability) {
+    let _ = call::env_destroy(env, control);
+}
+
+/// The pages that the maker of a process fills in, seen through windows, until they are given away.
+pub(crate) struct Pages {
+    env: EnvId,
+    /// The first of the pinned ones.
+    frame: u32,
+    home: *mut u8,
+    table: *mut u32,
+    /// Whether there is something at each of the windows.
+    opened: [bool; 3],
+}
+
+impl Pages {
+    /// Opens the pinned pages of a process.
+    pub fn open(env: EnvId) -> Result<Self, Error> {
+        let frame = memory::allocate_run(PINNED_PAGES, 1)?;
+        // SAFETY: the frames are new, and no other pages are open.
+        let (home, table) = unsafe { (space::open(0, frame), space::open(1, frame + 1)) };
+        Ok(Self { env, frame, home, table: table.cast(), opened: [true, true, false] })
+    }
+
+    /// The first page, as words.
+    pub fn words(&mut self) -> *mut u32 {
+        self.home.cast()
+    }
+
+    /// What is at its beginning.
+    pub fn home(&self) -> &'static Home {
+        // SAFETY: the page is open, and whatever it holds will do. It is not used any longer than `self` is.
+        unsafe { &*self.home.cast() }
+    }
+
+    /// Sets an entry of its page table.
+    pub fn set(&mut self, page: u32, entry: u32) {
+        assert!(page < PAGES);
+        // SAFETY: it is a word of the page.
+        unsafe { self.table.add(page as usize).write_volatile(entry) }
+    }
+
+    /// Gives a page a frame of zeros, which is to be filled in before the next one; where it is.
+    pub fn new_page(&mut self, page: u32) -> Result<*mut u8, Error> {
+        self.close_page()?;
+        let frame = memory::allocate()?;
+        self.set(page, frame << PAGE_SHIFT | space::OWN);
+        self.opened[2] = true;
+        // SAFETY: the frame is new, and nothing is at the window.
+        Ok(unsafe { space::open(2, frame) })
+    }
+
+    fn close_page(&mut self) -> Result<(), Error> {
+        if core::mem::take(&mut self.opened[2]) {
+            // SAFETY: who has filled it in is done.
+            unsafe { space::give(2, self.env)? };
+        }
+        Ok(())
+    }
+
+    /// Gives all away, and has them, text and world mapped.
+    pub fn finish(mut self, control: Capability, [text, text_lo, text_pages]: [u32; 3]) -> Result<(), Error> {
+        self.close_page()?;
+        let env = self.env;
+        for window in 0..2 {
+            self.opened[window as usize] = false;
+            // SAFETY: all is filled in.
+            unsafe { space::give(window, env)? };
+        }
+        // SAFETY: the environment is another, which does not run yet.
+        unsafe {
+            call::env_map(env, control, PINNED, self.frame << PAGE_SHIFT | entry_lo::DIRTY, PINNED_PAGES)?;
+            call::env_map(env, control, text, text_lo, text_pages)?;
+            call::env_map(env, control, WORLD, world().entry_lo.get(), WORLD_PAGES)
+        }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        for window in 0..3 {
+            if self.opened[window as usize] {
+                // SAFETY: who fills it in has given up.
+                unsafe { space::discard(window) };
+            }
+        }
+    }
+}
+
+const _: () = assert!(DESCRIPTORS >= 3 && Status::signal(signal::KILL).0 != 0);
