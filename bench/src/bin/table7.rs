@@ -106,7 +106,8 @@ fn flush_part(address: u32, bytes: u32) {
     unsafe { (address as *const u32).read_volatile() };
     let entry = call::tlb_probe(address).expect("the page was just read");
     let frame = entry >> PAGE_SHIFT;
-    call::icache_flush(frame << PAGE_SHIFT | address % PAGE_BYTES, bytes).expect("the page is memory");
+    let physical = (frame << PAGE_SHIFT) + address % PAGE_BYTES;
+    call::icache_flush(physical, bytes).expect("the page is memory");
 }
 
 /// Makes the instruction cache coherent with the generated code.
