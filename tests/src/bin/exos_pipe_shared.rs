@@ -6,10 +6,10 @@
 #![no_main]
 exos_rt::program!(main);
 
-use exos::page_table;
 use exos::pipe::{End, Ring};
+use exos::vm::{READ, Vm, WRITE, set_hook};
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::frame::{Capability, WRITE};
+use exos_rt::abi::frame::{self, Capability};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_SHIFT, entry_lo};
 use exos_rt::environment::spawn;
 use exos_rt::shared::Shared;
@@ -25,25 +25,20 @@ static SHOWN: Shared<Capability> = Shared::new(Capability([0; 2]));
 static SUM: Shared<u32> = Shared::new(0);
 static ENDED: Shared<bool> = Shared::new(false);
 
-const RIGHTS: u32 = entry_lo::VALID | entry_lo::DIRTY;
-
-/// Maps the pipe when it is missed; when it has been taken back, a page of the program's own.
+/// The pipe was taken back: a page of the program's own comes in its place.
 fn missed(address: u32, _: Code) -> bool {
-    let shared = FRAME.get() << PAGE_SHIFT | RIGHTS;
     // SAFETY: nothing else is at the address.
-    unsafe {
-        address >> PAGE_SHIFT == THEIRS >> PAGE_SHIFT
-            && (call::tlb_write(address, shared, SHOWN.get()).is_ok()
-                || memory::allocate().is_ok_and(|frame| {
-                    page_table::map(address, frame << PAGE_SHIFT | RIGHTS).is_ok()
-                        && call::tlb_write(address, frame << PAGE_SHIFT | RIGHTS, call::NO_CAPABILITY).is_ok()
-                }))
+    address >> PAGE_SHIFT == THEIRS >> PAGE_SHIFT && unsafe {
+        Vm::unmap(THEIRS, 1);
+        Vm::zeros(THEIRS, 1, READ | WRITE).is_ok()
     }
 }
 
 extern "C" fn reader(_: u32) -> ! {
-    page_table::install();
-    page_table::set_hook(Some(missed));
+    Vm::install().unwrap();
+    set_hook(Some(missed));
+    // SAFETY: nothing else is at the address.
+    unsafe { Vm::shared(THEIRS, FRAME.get(), Some(SHOWN.get()), READ | WRITE) }.unwrap();
     // SAFETY: the page is mapped whenever it is missed.
     let pipe = unsafe { Ring::at(THEIRS) };
     let mut word = [0; 4];
@@ -62,7 +57,7 @@ fn main() {
         call::env_map(me, call::NO_CAPABILITY, OURS, frame << PAGE_SHIFT | entry_lo::DIRTY, 1).unwrap();
         Ring::at(OURS)
     };
-    SHOWN.set(call::capability(frame, WRITE).unwrap());
+    SHOWN.set(call::capability(frame, frame::WRITE).unwrap());
     FRAME.set(frame);
     let (id, _) = spawn(reader, 0, None).unwrap();
     pipe.open(End::Write, me).unwrap();
