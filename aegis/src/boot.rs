@@ -134,6 +134,10 @@ fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
         (physical(STLB), 2 * layout::STLB_DISTANCE as usize),
         (info.archive_start, info.archive_bytes as usize),
     ];
+    let archive_end = info.archive_start + info.archive_bytes;
+    let rest = archive_end.next_multiple_of(PAGE_BYTES) - archive_end;
+    // SAFETY: behind the archive is nothing but the rest of its last page, which becomes public, too.
+    unsafe { machine::cached::<u8>(archive_end).write_bytes(0, rest as usize) };
     for (start, bytes) in exposed {
         for number in frame_range(start, bytes as u32) {
             frames.set_owner_at_boot(number, frame::PUBLIC);

@@ -4,7 +4,7 @@
 //@ expect: aegis_fault_coprocessor: fault: coprocessor unusable, pc=0x0001
 //@ expect: {line:fault}
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
 //@ except-hazard: fpu that is the test: mtc1 $zero, $f0
 

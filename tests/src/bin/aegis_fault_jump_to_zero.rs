@@ -3,7 +3,7 @@
 //@ verdict: fail
 //@ expect: aegis_fault_jump_to_zero: fault: load or fetch from an unmapped page, address=0x00000000, pc=0x00000000
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
 
 #![no_std]

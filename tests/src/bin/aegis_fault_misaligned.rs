@@ -4,7 +4,7 @@
 //@ expect: aegis_fault_misaligned: fault: load or fetch from a misaligned or kernel address, address=0x00010002, pc=0x0001
 //@ expect: {line:fault}
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
 
 #![no_std]

@@ -4,7 +4,7 @@
 //@ expect: aegis_fault_spin: fault: still running after 3 time slices, pc=0x0001
 //@ expect: tests/src/bin/aegis_fault_spin.rs:
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 
 #![no_std]
 #![no_main]

@@ -3,7 +3,7 @@
 //@ verdict: fail
 //@ expect: aegis_fault_stack_overflow: fault: store to an unmapped page, address=0x0001
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
 
 #![no_std]

@@ -3,7 +3,7 @@
 //@ run: aegis_handler_invalid,limit=20 aegis_witness
 //@ verdict: fail
 //@ expect: aegis_witness: undisturbed
-//@ expect: aegis: 2 programs ended, 1 badly
+//@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
 //@ ignore-machine: gxemul it takes no interrupt before an instruction that can't be fetched, for ever
 

@@ -105,7 +105,9 @@ fn main() {
     // The witness has begun.
     call::yield_slice();
     let at_first = census();
-    let (id, control) = spawn(refuser, 0, Some((public::position() + 2) % 64)).unwrap();
+    let position = public::position();
+    let free = (2..64).map(|n| (position + n) % 64).find(|&other| public::slice(other).owner == 0);
+    let (id, control) = spawn(refuser, 0, free).unwrap();
     while READY.get() == 0 {
         call::yield_slice();
     }
