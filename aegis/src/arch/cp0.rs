@@ -1,5 +1,6 @@
 //! Coprocessor 0: the registers that tell about exceptions, and the TLB. Names are the R3000 manual's.
 
+use super::entry::Static;
 use aegis_abi::vm::PAGE_BYTES;
 use core::arch::asm;
 
@@ -197,28 +198,32 @@ fn read_entry(entry: u32) -> (u32, EntryLo) {
     (high, EntryLo::from_bits_retain(low))
 }
 
-/// Writes an entry of the TLB, or a random one; changes EntryHi.
+/// Writes an entry of the TLB; changes EntryHi.
 ///
 /// # Safety
 /// No other entry is for `entry_hi`: two shut an R3000 down. Its owner may use the frame so.
-unsafe fn write_entry(entry: Option<u32>, entry_hi: u32, entry_lo: EntryLo) {
-    // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is. An instruction stands between each mtc0 and tlbwi or tlbwr.
+unsafe fn write_entry(entry: u32, entry_hi: u32, entry_lo: EntryLo) {
+    // SAFETY: the caller's. No `nomem`: the mapping changes what memory there is. An instruction stands between each mtc0 and tlbwi.
     unsafe {
-        match entry {
-            Some(entry) => {
-                asm!(".set noreorder", ".set noat", "mtc0 {0}, $0", "mtc0 {1}, $10", "mtc0 {2}, $2", "nop", "tlbwi",
-                                in(reg) index(entry), in(reg) entry_hi, in(reg) entry_lo.bits(), options(nostack, preserves_flags))
-            }
-            None => asm!(".set noreorder", ".set noat", "mtc0 {0}, $10", "mtc0 {1}, $2", "nop", "tlbwr",
-                         in(reg) entry_hi, in(reg) entry_lo.bits(), options(nostack, preserves_flags)),
-        }
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $0", "mtc0 {1}, $10", "mtc0 {2}, $2", "nop", "tlbwi",
+             in(reg) index(entry), in(reg) entry_hi, in(reg) entry_lo.bits(), options(nostack, preserves_flags));
     }
+}
+
+/// The entry that makes room, all in turn. The hardware's own choice, `tlbwr`, depends on the count of cycles: two pages that
+/// a program needs for one instruction, and whose misses take as long each time, could drive each other out for ever.
+fn victim() -> u32 {
+    static NEXT: Static<u32> = Static::new(0);
+    // SAFETY: nobody else refers to it.
+    let next = unsafe { NEXT.get() };
+    *next = (*next + 1) % tlb_entries();
+    *next
 }
 
 /// Makes an entry of the TLB stand for a page of kseg0, which is never looked up: for each entry another.
 fn clear_entry(entry: u32) {
     // SAFETY: no program can use that page.
-    unsafe { write_entry(Some(entry), 0x8000_0000 + (entry << 12), EntryLo::empty()) }
+    unsafe { write_entry(entry, 0x8000_0000 + (entry << 12), EntryLo::empty()) }
 }
 
 /// Does something that changes EntryHi, and sets it back.
@@ -238,7 +243,7 @@ pub unsafe fn tlb_write(tag: *const u32, entry_lo: EntryLo) {
     // SAFETY: the caller's; the tag is in the software TLB.
     keeping_entry_hi(|| unsafe {
         let entry_hi = tag.read_volatile();
-        write_entry(find(entry_hi), entry_hi, entry_lo);
+        write_entry(find(entry_hi).unwrap_or_else(victim), entry_hi, entry_lo);
     });
 }
 

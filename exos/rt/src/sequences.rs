@@ -1072,7 +1072,7 @@ global_asm!(
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
     "    sltiu $t0, $t1, exos_revocation - exos_transfer",
-    "    beq   $t0, $zero, 9f",
+    "    beq   $t0, $zero, 12f",
     "     sltiu $t0, $t1, exos_noticed - exos_transfer",
     // In the answer: it is not given yet.
     "    addiu $t0, $zero, {SERVER}",
@@ -1130,7 +1130,7 @@ global_asm!(
     "3:  sw    $t9, {across}($zero)",
     "    take_answer exos_resume",
     // In what begins with a notice: no register is defined.
-    "9:  bne   $t0, $zero, 10f",
+    "12: bne   $t0, $zero, 10f",
     "     sltiu $t0, $t1, exos_noticed_done - exos_transfer",
     "    bne   $t0, $zero, exos_save", // the server activity before or behind its function
     "     lw   $t0, {current}($zero)",
