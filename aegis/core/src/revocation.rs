@@ -1,19 +1,19 @@
 //! Revocation: who is asked for what, and what may be taken from those that do not give it.
 //!
 //! The paper's sections 3.3 and 3.4: a request, a demand with a deadline, and behind the deadline the abort protocol.
-//! Who asks, and for what, is policy, and a program's that holds the capability for [`REVOKE`]. The kernel keeps the
+//! Who asks, and for what, is policy, and a program's that holds the capability for [`REVOKE`](aegis_abi::frame::REVOKE). The kernel keeps the
 //! account: what is freed counts, what is allocated meanwhile counts back. It takes only what is named to it, and no more
 //! than is owed.
 //!
 //! Each step is bounded: a frame is taken in as many calls as it takes to free one, and its contents are copied in the
 //! last.
 
-use crate::capability::Resource;
+use crate::capability::same;
 use crate::environments::reached;
 use crate::frames::Frames;
 use crate::hardware::Hardware;
 use crate::system::System;
-use aegis_abi::frame::{Capability, FREE, FREEING, REVOKE, WRITE};
+use aegis_abi::frame::{Capability, FREE, FREEING, WRITE};
 use aegis_abi::revocation::{
     BACKED, DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, EMPTY, Entry, FRAMES, KINDS, LOST, NO_DEADLINE, Revocation,
     SAVED, SLICE_LOST, SLICES,
@@ -85,18 +85,18 @@ impl Account {
 
 /// What callers and the kernel may know.
 impl System<'_> {
-    /// The capability for [`REVOKE`].
+    /// The capability for [`REVOKE`](aegis_abi::frame::REVOKE).
     #[must_use]
     pub fn authority(&self) -> Capability {
-        self.key.tag(Resource::Pool, REVOKE)
+        self.authority
     }
 
-    /// Whether what a caller has shown is the capability for [`REVOKE`].
+    /// Whether what a caller has shown is the capability for [`REVOKE`](aegis_abi::frame::REVOKE).
     ///
     /// # Errors
     /// [`Error::Denied`].
     pub fn may_revoke(&self, shown: Capability) -> Result<(), Error> {
-        if self.key.authenticates(shown, Resource::Pool, REVOKE) { Ok(()) } else { Err(Error::Denied) }
+        if same(self.authority, shown) { Ok(()) } else { Err(Error::Denied) }
     }
 
     /// What is asked of an environment, by kind.

@@ -11,7 +11,7 @@ use crate::frames::Frames;
 pub use crate::hardware::Hardware;
 use crate::mappings::{Mapping, Mappings, Page};
 use crate::slices::{Next, Slices};
-use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, WRITE};
+use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, REVOKE, WRITE};
 use aegis_abi::public::Statistics;
 use aegis_abi::revocation::{FRAMES, SLICES};
 use aegis_abi::vm::{CONTEXTS, PAGE_SHIFT};
@@ -28,13 +28,16 @@ pub struct System<'a> {
     /// What has happened since the start.
     pub statistics: Statistics,
     pub(crate) key: Key,
+    /// The tag of the capability for revocation, so that it need not be made anew each time that one is shown.
+    pub(crate) authority: Capability,
 }
 
 impl<'a> System<'a> {
     /// The system of these tables, whose capabilities are made with `key`.
     #[must_use]
     pub fn new(frames: Frames<'a>, environments: Environments<'a>, slices: Slices<'a>, key: Key) -> Self {
-        Self { frames, environments, slices, statistics: Statistics::default(), key }
+        let authority = key.tag(Resource::Pool, REVOKE);
+        Self { frames, environments, slices, statistics: Statistics::default(), key, authority }
     }
 }
 

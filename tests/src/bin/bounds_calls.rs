@@ -13,17 +13,21 @@ exos_rt::program!(main);
 
 #[path = "../attempt.rs"]
 mod attempt;
+#[path = "../claim.rs"]
+mod claim;
 #[path = "../server.rs"]
 mod server;
 
 use attempt::{load, store};
+use claim::{authority, pass};
 use exos_rt::abi::frame::{Capability, READ, WRITE};
+use exos_rt::abi::revocation::{DEADLINE_MIN, ENTRIES, FRAMES, RESERVE, SLICES};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PROTECT_MAX, entry_lo};
 use exos_rt::abi::{EnvId, Error, call as number};
 use exos_rt::call::{NO_CAPABILITY, env_map, env_unmap, tlb_write};
 use exos_rt::environment::spawn;
 use exos_rt::shared::Shared;
-use exos_rt::{call, console, memory, println, program, public, transfer};
+use exos_rt::{call, console, memory, println, program, public, revocation, transfer};
 use server::Server;
 
 const PINNED: u32 = 0x2400_0000;
@@ -252,6 +256,42 @@ fn processor() {
     server.stop();
 }
 
+/// Has a frame taken by force whose contents are to be kept.
+extern "C" fn loses(_: u32) -> ! {
+    let [frame, backing] = [(); 2].map(|()| memory::allocate().unwrap());
+    scatter(frame);
+    assert!((0..ENTRIES).all(|_| revocation::back(0, 0, NO_CAPABILITY)));
+    revocation::clear(ENTRIES - 1);
+    assert!(revocation::back(frame, backing, NO_CAPABILITY));
+    revocation::keep([backing; RESERVE]);
+    TAGS.set([frame; 5]);
+    loop {
+        call::wait(None);
+    }
+}
+
+fn by_force() {
+    for _ in 0..3 {
+        TAGS.set([0; 5]);
+        let (id, control) = spawn(loses, 0, None).unwrap();
+        for position in [40, 41] {
+            call::slice_allocate(position).and_then(|()| call::slice_give(position, id)).unwrap();
+        }
+        while TAGS.get()[0] == 0 {
+            call::yield_to(id).unwrap();
+        }
+        for what in [FRAMES, SLICES] {
+            call::revoke(id, authority(), what, 1, DEADLINE_MIN).unwrap();
+        }
+        pass(DEADLINE_MIN);
+        exos_rt::save_page::present(authority());
+        assert_eq!(to_the_end(number::FRAME_REPOSSESS, TAGS.get()[0], 0), 0);
+        exos_rt::save_page::present(authority());
+        assert_eq!(to_the_end(number::SLICE_REPOSSESS, 40, 0), 0);
+        call::env_destroy(id, control).unwrap();
+    }
+}
+
 fn console_and_rest() {
     let text = [b'\n'; 128];
     for start in 0..4 {
@@ -263,9 +303,6 @@ fn console_and_rest() {
         raw(number::SET_HANDLER, code, 0x8000_0000, 0, 0);
     }
     raw(0x1f00, 0, 0, 0, 0);
-    raw(number::REVOKE, call::self_id().0, 0, 0, 0);
-    raw(number::FRAME_REPOSSESS, 0x400, 0, 0, 0);
-    raw(number::SLICE_REPOSSESS, 0, 0, 0, 0);
     raw(number::CONSOLE_READ, 0, 0, 0, 0);
     raw(number::CONSOLE_GIVE, call::self_id().0, 0, 0, 0);
     // SAFETY: nothing is there.
@@ -277,6 +314,7 @@ fn console_and_rest() {
 
 fn main() {
     console_and_rest();
+    by_force();
     frames();
     translation();
     processor();

@@ -28,10 +28,11 @@ static ENDED: Shared<bool> = Shared::new(false);
 /// The pipe was taken back: a page of the program's own comes in its place.
 fn missed(address: u32, _: Code) -> bool {
     // SAFETY: nothing else is at the address.
-    address >> PAGE_SHIFT == THEIRS >> PAGE_SHIFT && unsafe {
-        Vm::unmap(THEIRS, 1);
-        Vm::zeros(THEIRS, 1, READ | WRITE).is_ok()
-    }
+    address >> PAGE_SHIFT == THEIRS >> PAGE_SHIFT
+        && unsafe {
+            Vm::unmap(THEIRS, 1);
+            Vm::zeros(THEIRS, 1, READ | WRITE).is_ok()
+        }
 }
 
 extern "C" fn reader(_: u32) -> ! {

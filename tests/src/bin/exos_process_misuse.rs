@@ -165,7 +165,7 @@ fn faults() {
     assert_eq!(in_child(|| unsafe { core::arch::asm!("break") }), Status::signal(signal::TRAP));
     // SAFETY: as above.
     let overflow =
-        || unsafe { core::arch::asm!(".set noat", "addi $8, {0}, 1", ".set at", in(reg) i32::MAX, out("$8") _) };
+        || unsafe { core::arch::asm!(".set noat", "add $8, {0}, {0}", ".set at", in(reg) i32::MAX, out("$8") _) };
     assert_eq!(in_child(overflow), Status::signal(signal::FPE));
     // SAFETY: as above.
     assert_eq!(in_child(|| unsafe { core::arch::asm!(".word 0x44080000") }).signal_number(), signal::ILL);

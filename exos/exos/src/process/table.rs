@@ -237,9 +237,7 @@ impl World {
     /// [`Error::Full`].
     pub fn claim(&self) -> Result<usize, Error> {
         for (place, process) in self.processes.iter().enumerate() {
-            if process.state.get() == state::FREE
-                && process.state.swap(state::FREE, state::NEW) == state::FREE
-            {
+            if process.state.get() == state::FREE && process.state.swap(state::FREE, state::NEW) == state::FREE {
                 let used = process.pid.get() >> 8;
                 process.pid.set(if process.pid.get() == 0 {
                     place as u32 + 1
