@@ -40,11 +40,11 @@ fn multiply(matrices: &mut [Matrix; 3]) {
 }
 
 /// What is multiplied.
-fn fill(matrices: &mut [Matrix; 3]) {
-    for row in 0..SIZE {
-        for column in 0..SIZE {
-            matrices[0][row][column] = (row + column) as i32;
-            matrices[1][row][column] = (row * 3) as i32 - column as i32;
+fn fill([a, b, _]: &mut [Matrix; 3]) {
+    for (row, (of_a, of_b)) in a.iter_mut().zip(b).enumerate() {
+        for (column, (in_a, in_b)) in of_a.iter_mut().zip(of_b).enumerate() {
+            *in_a = (row + column) as i32;
+            *in_b = (row * 3) as i32 - column as i32;
         }
     }
 }

@@ -127,6 +127,7 @@ fn main() {
     call::frame_allocate(frame).unwrap();
     let other = memory::allocate().unwrap();
     assert_eq!(revocation::demand(FRAMES).left, 2, "not more than it was asked for");
+    // SAFETY: as above.
     unsafe { call::frame_free(frame).and(call::frame_free(other)).unwrap() };
     assert_eq!(revocation::demand(FRAMES), Demand::default());
 

@@ -81,7 +81,7 @@ fn main() {
         assert_eq!(lrpc::call(id, [1, 2, 3]), Ok(6 * n));
     }
     // SAFETY: the server is of `lrpc_server!`; nothing in the scope has a destructor.
-    let last = unsafe { trust(id, |server| (0..20).fold(Ok(0), |_, _| server.call([1, 1, 1]))) };
+    let last = unsafe { trust(id, |server| (0..20).try_fold(0, |_, _| server.call([1, 1, 1]))) };
     assert_eq!(last, Ok(Ok(180)));
 
     // A server of the other kind: it answers, in this slice or in another, and dies.

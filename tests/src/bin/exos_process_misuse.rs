@@ -150,11 +150,8 @@ fn faults() {
     for address in [0_u32, 0x5000, 0x1_0000, 0x2fff_f000, 0x3055_0000, 0x4030_0000, 0x403f_ffff & !3, 0x7000_0000] {
         DATA.set(address);
         // SAFETY: here and below: the child ends by it, or, where it may write, does not use what is there.
-        assert_eq!(
-            in_child(|| unsafe { (DATA.get() as *mut u32).write_volatile(1) }),
-            Status::signal(signal::SEGV),
-            "{address:#x}"
-        );
+        let status = in_child(|| unsafe { (DATA.get() as *mut u32).write_volatile(1) });
+        assert_eq!(status, Status::signal(signal::SEGV), "{address:#x}");
     }
     for address in [0x4000_0002_u32, 0x4000_0001] {
         DATA.set(address);

@@ -137,6 +137,6 @@ fn main() {
     control(child, &tags, Error::NoSuchEnvironment, mine);
     let (again, _) = spawn(idle, 0, None).unwrap();
     control(again, &tags, Error::Denied, mine);
-    assert_eq!(mine * PAGE_BYTES >> PAGE_SHIFT, mine);
+    assert_eq!((mine * PAGE_BYTES) >> PAGE_SHIFT, mine);
     println!("{}: all refused", program::name());
 }

@@ -219,7 +219,7 @@ impl Random {
 
     /// One of so many; at most 65536.
     fn below(&mut self, count: u32) -> u32 {
-        (self.next() >> 16) * count >> 16
+        ((self.next() >> 16) * count) >> 16
     }
 
     /// Once in so many times.

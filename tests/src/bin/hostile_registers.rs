@@ -138,7 +138,7 @@ extern "C" fn victim(how: u32) -> ! {
 }
 
 fn main() {
-    assert!(number::WAIT == 0x700 && number::EXIT == 0x800, "the victims have these numbers");
+    const { assert!(number::WAIT == 0x700 && number::EXIT == 0x800, "the victims have these numbers") };
     // Behind each victim's slice one that looks.
     let (looking, over_looking) = spawn(looker, 0, Some(21)).unwrap();
     while LOOKS.get() == 0 {

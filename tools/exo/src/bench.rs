@@ -236,8 +236,9 @@ fn benchmarks(guest: &Guest) -> impl Iterator<Item = String> {
     guest.programs.iter().filter(|(_, program)| program.kind == Kind::Benchmark).map(|(name, _)| name.clone())
 }
 
-/// Programs whose counts depend on the clock.
-const TAKES_TURNS: [&str; 1] = ["processes"];
+/// Programs whose counts depend on how fast the machine is: on which entry of the TLB a miss replaces, or at what
+/// instruction a tick comes. What they show is counted on the first clock, and compared with nothing.
+const UNSTEADY: [&str; 4] = ["collector", "processes", "store", "threads"];
 
 /// What a benchmark program is booted with: its source may have the directives `run` and `archive`, as a test's.
 fn booted(program: &str, source: &Path) -> Result<Test> {
@@ -271,13 +272,12 @@ fn measure(
             measured = here;
             continue;
         }
-        // What is executed does not depend on how fast.
+        // What is executed does not depend on how fast, but for what walks the TLB, in which misses replace entries at random.
         for (one, other) in measured.iter_mut().zip(here) {
             let (was, is) = (one.summary.median, other.summary.median);
             let op = &one.description.op;
-            // Where several environments take turns, what is executed depends on when the clock ticks.
             ensure!(
-                was == is || TAKES_TURNS.contains(&program),
+                was.abs_diff(is) <= was / 100 || UNSTEADY.contains(&program),
                 "{program}: {op} takes {was} instructions on one clock and {is} on another"
             );
             if let (Some(one), Some(other)) = (&mut one.timed, other.timed) {
@@ -618,7 +618,7 @@ const NOT_ON_GXEMUL: [&str; 13] = [
 /// The benchmark programs that all of the machines count.
 fn counted(guest: &Guest, machines: &[Machine]) -> Vec<String> {
     let on_all = |program: &String| !(machines.contains(&Machine::Gxemul) && NOT_ON_GXEMUL.contains(&program.as_str()));
-    benchmarks(guest).filter(on_all).filter(|program| !TAKES_TURNS.contains(&program.as_str())).collect()
+    benchmarks(guest).filter(on_all).filter(|program| !UNSTEADY.contains(&program.as_str())).collect()
 }
 
 /// For each benchmark program a test that two runs give the same counts, which are those that the tree keeps.

@@ -146,7 +146,7 @@ impl Image {
     /// Checks a file: it has text, at most one segment of data, and nothing but empty memory for the pinned page, each
     /// where `process.ld` has it, so that pages of the file can be pages of memory.
     fn read(file: File) -> Option<Self> {
-        if file.physical() % PAGE_BYTES != 0 {
+        if !file.physical().is_multiple_of(PAGE_BYTES) {
             return None;
         }
         let elf = Elf::read(file.bytes).ok()?;
@@ -170,7 +170,7 @@ impl Image {
             } else {
                 return None;
             };
-            if place.replace(load.clone()).is_some() {
+            if place.replace(*load).is_some() {
                 return None;
             }
         }

@@ -464,5 +464,5 @@ const _: () = {
     assert!(Code::Modified as u32 == 1 && Code::TlbLoad as u32 == 2 && Code::TlbStore as u32 == 3);
     assert!(entry_lo::VALID == 1 << 9 && entry_lo::DIRTY == 1 << 10);
     assert!(START >> 22 == 0x100 && PAGES == 1024 && TABLE & 0x8000 == 0);
-    assert!(ZERO | SHOWN | LENT | BORROWED < 1 << 8);
+    assert!((ZERO | SHOWN | LENT | BORROWED) >> 8 == 0);
 };
