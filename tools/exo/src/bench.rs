@@ -154,7 +154,7 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     }
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let guest = build::build_programs(workspace, &[machine], &names, quiet)?;
-    let programs = choose(&guest, &arguments.tables)?;
+    let programs = choose(&guest, &arguments.tables, machine)?;
     let paper = Paper::read()?;
     let clocks = match (machine.has_clock(), arguments.clock) {
         (false, Some(clock)) => bail!("{machine} has no clock, so it can't have that of a {}", clock.name()),
@@ -219,11 +219,11 @@ fn program_of(workspace: &Workspace, table: &str) -> String {
     if has_number { format!("table{table}") } else { table.to_owned() }
 }
 
-/// The benchmark programs for these tables; all if none are named.
-fn choose(guest: &Guest, tables: &[String]) -> Result<Vec<String>> {
+/// The benchmark programs for these tables; all that the machine counts if none are named.
+fn choose(guest: &Guest, tables: &[String], machine: Machine) -> Result<Vec<String>> {
     let all: Vec<_> = benchmarks(guest).collect();
     if tables.is_empty() {
-        return Ok(all);
+        return Ok(all.into_iter().filter(|program| is_counted(program, machine)).collect());
     }
     let find = |table: &String| {
         let found = all.iter().find(|program| *program == table || **program == format!("table{table}"));
@@ -597,27 +597,24 @@ fn as_recorded(machine: Machine, program: &str, counts: &[Count]) -> Result<(), 
     Ok(())
 }
 
-/// Programs that are not counted on GXemul. Its clock is the host's, so while it writes its trace a time slice has only some
-/// thousand instructions, fewer than what these measure in one piece.
-const NOT_ON_GXEMUL: [&str; 13] = [
-    "calls",
-    "collector",
-    "colour",
-    "figure3",
-    "store",
-    "table10",
-    "table12",
-    "table13",
-    "table6",
-    "table7",
-    "table8",
-    "table9",
-    "threads",
-];
+/// Programs that are counted on GXemul: those that execute little, since it writes a line for each instruction. Its clock is
+/// the host's, so meanwhile a time slice has only some thousand of them.
+const ON_GXEMUL: [&str; 5] = ["codegen", "miss", "stlb", "table4", "table5"];
+/// The same for QEMU.
+const ON_MALTA: [&str; 7] = ["codegen", "colour", "miss", "stlb", "table4", "table5", "table6"];
 
-/// The benchmark programs that all of the machines count.
+/// Whether a benchmark program is counted on a machine.
+fn is_counted(program: &str, machine: Machine) -> bool {
+    match machine {
+        Machine::Decstation => true,
+        Machine::Gxemul => ON_GXEMUL.contains(&program),
+        Machine::Malta => ON_MALTA.contains(&program),
+    }
+}
+
+/// The benchmark programs whose counts are steady and that all of the machines count.
 fn counted(guest: &Guest, machines: &[Machine]) -> Vec<String> {
-    let on_all = |program: &String| !(machines.contains(&Machine::Gxemul) && NOT_ON_GXEMUL.contains(&program.as_str()));
+    let on_all = |program: &String| machines.iter().all(|&machine| is_counted(program, machine));
     benchmarks(guest).filter(on_all).filter(|program| !UNSTEADY.contains(&program.as_str())).collect()
 }
 
