@@ -91,9 +91,9 @@ fn archives() {
         refusal(&archive(&[("a-name-of-thirty-three-characters", b"")]), ""),
         "a-name-of-thirty-three-characters: a name in the boot archive may have at most 32 characters"
     );
-    let names = (0..65).map(|name: u32| name.to_string()).collect::<Vec<_>>();
+    let names = (0..129).map(|name: u32| name.to_string()).collect::<Vec<_>>();
     let many = names.iter().map(|name| (name.as_str(), b"".as_slice())).collect::<Vec<_>>();
-    assert_eq!(refusal(&archive(&many), ""), "the boot archive has more than 64 files");
+    assert_eq!(refusal(&archive(&many), ""), "the boot archive has more than 128 files");
     assert_eq!(refusal(&archive(&[("bin/p", &program())]), ""), "no kernel: the boot archive has no file \"aegis\"");
 }
 
@@ -228,9 +228,9 @@ fn notes() {
     let said = |notes: &[image::Segment]| of_program(&elf(0x40_0000, &[notes, &[text()]].concat()));
     assert_eq!(said(&[]), "has no Aegis note, so it was not built for this system");
     assert_eq!(said(&[kernel_note(1)]), "has no Aegis note, so it was not built for this system");
-    assert_eq!(said(&[program_note(7)]), "built for version 7 of the interface, and this system has version 2");
-    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), "built for version 9 of the interface, and this system has version 2");
-    assert_eq!(said(&[note(1, &[2, 0, 0, 0])]), "has an Aegis note of the wrong size (4 bytes)");
+    assert_eq!(said(&[program_note(7)]), "built for version 7 of the interface, and this system has version 3");
+    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), "built for version 9 of the interface, and this system has version 3");
+    assert_eq!(said(&[note(1, &[3, 0, 0, 0])]), "has an Aegis note of the wrong size (4 bytes)");
     assert_eq!(said(&[note(1, &[1])]), "has an Aegis note of the wrong size (1 bytes)");
     assert_eq!(said(&[program_note(1), program_note(1)]), "has two Aegis notes of the same type");
     let mut cut_short = program_note(1);
@@ -278,7 +278,7 @@ fn kernels() {
     assert_eq!(said(&[vec![text()], holes.collect()].concat()), "memory falls into more than 16 pieces");
     let with_note = |note| of_kernel(&elf(0x8003_0000, &[note, text()]));
     assert_eq!(with_note(program_note(1)), "has no Aegis note, so it was not built for this system");
-    assert_eq!(with_note(kernel_note(3)), "built for version 3 of the interface, and this system has version 2");
+    assert_eq!(with_note(kernel_note(7)), "built for version 7 of the interface, and this system has version 3");
     assert_eq!(with_note(note(2, &[2, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
 }
 
