@@ -279,7 +279,7 @@ fn kernels() {
     let with_note = |note| of_kernel(&elf(0x8003_0000, &[note, text()]));
     assert_eq!(with_note(program_note(1)), "has no Aegis note, so it was not built for this system");
     assert_eq!(with_note(kernel_note(7)), "built for version 7 of the interface, and this system has version 3");
-    assert_eq!(with_note(note(2, &[2, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
+    assert_eq!(with_note(note(2, &[3, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
 }
 
 #[test]

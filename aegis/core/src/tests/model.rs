@@ -1207,6 +1207,8 @@ fn as_the_model() {
         "take slice: NoSuchEnvironment",
         "take slice: BadArgument",
     ] {
-        assert!(seen.get(what).is_some_and(|&times| times >= 10), "{what}: too rare in {seen:#?}");
+        // A frame has to be named as one to be kept before it is taken: that comes about seldom.
+        let least = if what == "take frame: saved" { 1 } else { 10 };
+        assert!(seen.get(what).is_some_and(|&times| times >= least), "{what}: too rare in {seen:#?}");
     }
 }
