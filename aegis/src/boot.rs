@@ -1,20 +1,21 @@
 //! How the kernel starts: from the loader's jump to the first program.
 
 use crate::arch::bindings::{self, Translation};
-use crate::arch::layout::{
-    self, DIRECTORY, FRAMES_HIGH, NONCES, PUBLIC, Pages, Record, SAVE_DISTANCE, STLB, VERIFIERS_HIGH,
-};
+use crate::arch::layout::{self, DIRECTORY, FRAMES_HIGH, NONCES, PUBLIC, Pages, Record, STLB, VERIFIERS_HIGH};
 use crate::arch::{self, cp0, entry, fpu};
 use crate::console::Console;
+use crate::handlers::{Making, Scratch};
 use crate::kernel::{Changing, Kernel};
 use crate::machine;
+use crate::network::{self, FRAME, Seen};
 use aegis_abi::EnvId;
 use aegis_abi::boot::{self, BootInfo, MEMORY_FREE, NAME_BYTES, Program};
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::exception::{CODES, Code};
 use aegis_abi::frame::{self, FREE, Frame};
+use aegis_abi::network::FILTERS;
 use aegis_abi::program::{self, ProgramHeader};
-use aegis_abi::public::{Public, Statistics};
+use aegis_abi::public::Public;
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT, PUBLIC_PAGE, SAVE_PAGE};
 use aegis_core::capability::Key;
@@ -23,8 +24,10 @@ use aegis_core::frames::{Frames, Verifier};
 use aegis_core::hardware::Hardware;
 use aegis_core::header;
 use aegis_core::mappings::Mapping;
+use aegis_core::network::Network;
 use aegis_core::slices::Slices;
 use aegis_core::system::System;
+use aegis_dpf::{Block, Edge, Engine, Filter, Memory, Node, buddy};
 use asm_lines::naked_asm;
 
 /// The note by which the loader knows which interface this kernel has.
@@ -58,8 +61,9 @@ unsafe extern "C" fn _start() -> ! {
         "mtc0  $zero, $12",            // Status: interrupts off, vectors in memory, no coprocessor
         "lui   $sp, {pages}",
         "j     {start}",
-        " addiu $sp, $sp, -16",        // room for four register arguments
+        " addiu $sp, $sp, {top} - 16",  // room for four register arguments
         pages = const layout::KERNEL_PAGES_HIGH,
+        top = const layout::STACK_TOP,
         start = sym start,
     )
 }
@@ -72,6 +76,7 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     // SAFETY: the kernel is starting.
     let own = unsafe { entry::kernel_record() };
     own.handlers = [arch::kernel_fault_address(); CODES];
+    own.pending.0 = [arch::kernel_fault_address(); CODES];
     arch::make_current(own);
     assert!(magic == boot::MAGIC, "not started by the loader");
     // SAFETY: by the magic number the loader passed it, and nothing is written where it lies until its last use here.
@@ -92,17 +97,22 @@ unsafe extern "C" fn start(info: *const BootInfo, magic: u32) -> ! {
     if let Some(first) = first {
         kernel.record(first).save_page().revocation.authority = kernel.system.authority();
     }
-    kernel.machine.start_clock();
+    kernel.slice_cycles = kernel.machine.start_clock();
+    kernel.left = network::share(kernel.slice_cycles);
+    if let Some(network) = &mut kernel.machine.network {
+        network.begin();
+    }
     kernel.next_slice()
 }
 
 /// The kernel's state when nobody owns anything: all free memory is in the table of frames.
 fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
     static STATES: entry::Static<[State; EnvId::COUNT]> = entry::Static::new([State::NONE; EnvId::COUNT]);
+    static MAKING: entry::Static<Scratch> = entry::Static::new(Scratch::NEW);
     let key = Key(machine.entropy());
     // SAFETY: the linker script keeps these places for these tables, the loader zeroed them, all zero is valid for each, and this
     // is the only time that they are named.
-    let (table, verifiers, nonces, directory, states, public) = unsafe {
+    let (table, verifiers, nonces, directory, states, public, scratch) = unsafe {
         (
             &mut *((FRAMES_HIGH << 16) as *mut [Frame; frame::COUNT]),
             &mut *((VERIFIERS_HIGH << 16) as *mut [Verifier; frame::COUNT]),
@@ -110,6 +120,7 @@ fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
             &mut *(DIRECTORY as *mut [DirectoryEntry; EnvId::COUNT]),
             STATES.get(),
             &mut *(PUBLIC as *mut Public),
+            MAKING.get(),
         )
     };
     let mut frames = Frames::new(table, verifiers, nonces, &key);
@@ -143,20 +154,76 @@ fn kernel(info: &BootInfo, mut machine: machine::Machine) -> Kernel {
             frames.set_owner_at_boot(number, frame::PUBLIC);
         }
     }
-    let Public { ticks, position, slices, statistics, .. } = public;
+    machine.prepare_network(set_aside(&mut frames, machine::NETWORK_BYTES));
+    let Public { ticks, position, slices, statistics, interface, filters, .. } = public;
+    if let Some(network) = &machine.network {
+        interface.present = 1;
+        interface.address[..6].copy_from_slice(&network.address);
+    }
+    let network = Network::new(engine(&mut frames), filters);
     let environments = Environments::new(directory, states, layout::KERNEL_PAGES);
     let slices: &mut [Slice; COUNT] = slices;
-    let statistics: &mut Statistics = statistics;
     Kernel {
-        system: System::new(frames, environments, Slices::new(slices), key),
-        public: Changing { ticks, position, statistics },
+        system: System::new(frames, environments, Slices::new(slices), network, statistics, key),
+        public: Changing { ticks, position, interface },
         console: Console::new(),
         machine,
+        slice_cycles: machine::SLICE_CYCLES,
+        left: 0,
+        frame: FRAME,
+        seen: Seen::default(),
+        making: Making::none(scratch),
         refused: 0,
         failed: 0,
         has_fpu: fpu::exists(),
         fpu_user: EnvId(0),
     }
+}
+
+/// What the engine that tells messages apart works in: for as many filters as there can be, if they are alike, as filters
+/// of connections are. All zero is good.
+#[repr(C, align(64))]
+struct EngineMemory {
+    code: [u32; 16 * 1024],
+    tables: [u32; 4 * 1024],
+    filters: [Filter; FILTERS],
+    nodes: [Node; 512],
+    edges: [Edge; 1024],
+    buckets: [u16; 1024],
+    code_blocks: [Block; 16 * 1024 / buddy::UNIT],
+    table_blocks: [Block; 4 * 1024 / buddy::UNIT],
+}
+
+/// The engine, in memory that is set aside for it.
+fn engine(frames: &mut Frames) -> Engine<'static> {
+    let memory = machine::cached::<EngineMemory>(set_aside(frames, size_of::<EngineMemory>() as u32));
+    // SAFETY: the memory is the kernel's from now on and full of zeros, which are good values, and it is named only here.
+    let memory = unsafe { &mut *memory };
+    Engine::new(Memory {
+        code_at: &raw const memory.code as u32,
+        tables_at: &raw const memory.tables as u32,
+        code: &mut memory.code,
+        tables: &mut memory.tables,
+        filters: &mut memory.filters,
+        nodes: &mut memory.nodes,
+        edges: &mut memory.edges,
+        buckets: &mut memory.buckets,
+        code_blocks: &mut memory.code_blocks,
+        table_blocks: &mut memory.table_blocks,
+    })
+}
+
+/// Makes the first free frames that stand side by side, and have so many bytes together, the kernel's, and empties them;
+/// the physical address.
+fn set_aside(frames: &mut Frames, bytes: u32) -> u32 {
+    let count = bytes.div_ceil(PAGE_BYTES);
+    let is_free = |frames: &Frames, first| (first..first + count).all(|number| frames.owner(number) == FREE);
+    let first = (0..frames.len()).find(|&first| is_free(frames, first)).expect("the machine has little memory");
+    for number in first..first + count {
+        frames.set_owner_at_boot(number, frame::KERNEL);
+        Translation.zero(number);
+    }
+    first << PAGE_SHIFT
 }
 
 /// The numbers of the frames of a range of memory, as far as the table of frames goes.
@@ -170,7 +237,7 @@ fn start_program(kernel: &mut Kernel, position: u32, program: &Program) -> Resul
     header::check(program.entry, &program.header)?;
     let free = |number: &u32| kernel.system.is_free(*number) && kernel.system.is_free(number + 1);
     let home = (0..frame::COUNT as u32).step_by(2).find(free).ok_or("no memory is left for its environment")?;
-    let record = machine::cached::<Record>(home << PAGE_SHIFT) as u32;
+    let record = machine::cached::<Record>((home + 1) << PAGE_SHIFT) as u32;
     let id = kernel.system.env_create_at_boot(home, record).ok_or("there are too many environments")?;
     for number in [home, home + 1] {
         Translation.zero(number);
@@ -205,9 +272,10 @@ impl Kernel {
         // SAFETY: the frames are the kernel's and the environment's own, and nobody has a reference to them. They are
         // empty, and all zero is a valid record but for its mappings, an empty vector, which all zero also is.
         let record = unsafe { &mut (*machine::cached::<Pages>(physical)).record };
-        // In its place, and not as a value: that is a page, and on a page boundary, of a stack that has two pages.
+        // In its place, and not as a value, which is a page, and on a page boundary, of the stack.
         record.handlers = [arch::no_handler_address(); CODES];
         record.handlers[Code::Interrupt as usize] = arch::interrupt_address();
+        record.pending.0 = [arch::interrupt_address(); CODES];
         record.id = id.0;
         record.status = machine::user_status().bits();
         record.stlb = STLB;
@@ -215,7 +283,7 @@ impl Kernel {
         let own = [
             Mapping {
                 virtual_start: SAVE_PAGE,
-                physical_start: physical + SAVE_DISTANCE,
+                physical_start: physical,
                 bytes: PAGE_BYTES,
                 writable: true,
                 owner: id.0,

@@ -128,12 +128,12 @@ calls! {
 
     /// See [`aegis_abi::call::SLICE_ALLOCATE`].
     fn slice_allocate(kernel, caller, position, _, _, _) {
-        kernel.counted(caller, |system| system.slice_allocate(caller, position))
+        kernel.counted(caller, |kernel| kernel.system.slice_allocate(caller, position).map(|()| 0))
     }
 
     /// See [`aegis_abi::call::SLICE_FREE`].
     fn slice_free(kernel, caller, position, _, _, _) {
-        kernel.counted(caller, |system| system.slice_free(caller, position))
+        kernel.counted(caller, |kernel| kernel.system.slice_free(caller, position).map(|()| 0))
     }
 
     /// See [`aegis_abi::call::SLICE_GIVE`].
@@ -148,7 +148,7 @@ calls! {
 
     /// See [`aegis_abi::call::ENV_CREATE`].
     fn env_create(kernel, caller, frame, _, _, _) {
-        let record = machine::cached::<Record>(frame.wrapping_mul(PAGE_BYTES));
+        let record = machine::cached::<Record>(frame.wrapping_add(1).wrapping_mul(PAGE_BYTES));
         let (id, capability) = kernel.system.env_create(&mut Translation, caller, frame, record as u32)?;
         let name = kernel.record(caller).name;
         kernel.begin_record(id, frame, name);
@@ -217,12 +217,12 @@ calls! {
 
     /// See [`aegis_abi::call::FRAME_ALLOCATE`].
     fn frame_allocate(kernel, caller, frame, _, _, _) {
-        kernel.counted(caller, |system| system.frame_allocate(&mut Translation, caller, frame))
+        kernel.counted(caller, |kernel| kernel.system.frame_allocate(&mut Translation, caller, frame).map(|()| 0))
     }
 
     /// See [`aegis_abi::call::FRAME_FREE`].
     fn frame_free(kernel, caller, frame, _, _, _) {
-        kernel.counted(caller, |system| system.frame_free(&mut Translation, caller, frame))
+        kernel.counted(caller, |kernel| kernel.system.frame_free(&mut Translation, caller, frame).map(|()| 0))
     }
 
     /// See [`aegis_abi::call::FRAME_GIVE`].
@@ -276,6 +276,54 @@ calls! {
         let owner = kernel.system.slice_owner(position)?;
         kernel.repossess(owner, |system, now, page| system.slice_repossess(owner, position, now, page))
     }
+
+    /// See [`aegis_abi::call::FILTER_INSERT`].
+    fn filter_insert(kernel, caller, frame, atoms, count, _) {
+        kernel.counted(caller, |kernel| kernel.filter_insert(caller, frame, atoms, count))
+    }
+
+    /// See [`aegis_abi::call::FILTER_REMOVE`].
+    fn filter_remove(kernel, caller, number, _, _, _) {
+        kernel.counted(caller, |kernel| kernel.filter_remove(caller, number))
+    }
+
+    /// See [`aegis_abi::call::FILTER_RING`].
+    fn filter_ring(kernel, caller, number, ring, _, _) {
+        kernel.system.filter_ring(&mut Translation, caller, number, ring).map(|()| 0)
+    }
+
+    /// See [`aegis_abi::call::NETWORK_SEND`].
+    fn network_send(kernel, caller, address, bytes, _, _) {
+        kernel.network_send(caller, address, bytes)
+    }
+
+    /// See [`aegis_abi::call::HANDLER_INSTALL`].
+    fn handler_install(kernel, caller, number, request, _, _) {
+        kernel.counted(caller, |kernel| kernel.handler_install(caller, number, request))
+    }
+
+    /// See [`aegis_abi::call::HANDLER_REMOVE`].
+    fn handler_remove(kernel, caller, number, _, _, _) {
+        kernel.counted(caller, |kernel| kernel.handler_remove(caller, number))
+    }
+
+    /// See [`aegis_abi::call::FILTER_REPOSSESS`].
+    fn filter_repossess(kernel, caller, number, _, _, _) {
+        kernel.may_revoke(caller)?;
+        let owner = kernel.system.filter_owner(number)?;
+        let result = kernel.repossess(owner, |system, now, page| system.filter_repossess(owner, number, now, page));
+        kernel.flush_filters();
+        result
+    }
+
+    /// See [`aegis_abi::call::HANDLER_REPOSSESS`].
+    fn handler_repossess(kernel, caller, number, _, _, _) {
+        kernel.may_revoke(caller)?;
+        let owner = kernel.system.handler_owner(number)?;
+        kernel.repossess(owner, |system, now, page| {
+            system.handler_repossess(&mut Translation, owner, number, now, page)
+        })
+    }
 }
 
 impl Kernel {
@@ -292,14 +340,14 @@ impl Kernel {
         self.system.may_revoke(shown)
     }
 
-    /// Allocates or frees something of the caller's, which counts if anything is asked of it.
-    fn counted(&mut self, caller: EnvId, change: impl FnOnce(&mut System) -> Result<(), Error>) -> Result<u32, Error> {
+    /// Gives something to the caller or takes it from it, which counts if anything is asked of it.
+    fn counted(&mut self, caller: EnvId, change: impl FnOnce(&mut Self) -> Result<u32, Error>) -> Result<u32, Error> {
         let asked = self.system.is_asked(caller);
-        change(&mut self.system)?;
+        let result = change(self);
         if asked {
             self.show_demands(caller);
         }
-        Ok(0)
+        result
     }
 
     /// Takes something from `owner`, which lives, and has in its save page what it has said about that.
@@ -317,13 +365,13 @@ impl Kernel {
     }
 
     /// Brings up to date what the save page of an environment, which lives, says of what it is asked for.
-    fn show_demands(&mut self, env: EnvId) {
+    pub fn show_demands(&mut self, env: EnvId) {
         let demands = self.system.demands(env);
         self.record(env).save_page().revocation.demands = demands;
     }
 
     /// Copies what the caller has at `address`.
-    fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
+    pub fn read(&mut self, caller: EnvId, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
         let mut rest = bytes;
         for piece in self.pieces(caller, address, rest.len() as u32)? {
             let (now, later) = rest.split_at_mut(piece.bytes as usize);
@@ -333,8 +381,19 @@ impl Kernel {
         Ok(())
     }
 
+    /// Where in cached memory the bytes lie that the caller has at `address`, if they lie in one page.
+    pub fn whole(&self, caller: EnvId, address: u32, bytes: u32) -> Result<Option<u32>, Error> {
+        let offset = address % PAGE_BYTES;
+        if offset + bytes > PAGE_BYTES {
+            return Ok(None);
+        }
+        let page = self.mappings(caller).page(address).filter(|&page| self.system.holds(page));
+        let page = page.ok_or(Error::BadPointer)?;
+        Ok(Some(machine::cached::<u8>(page.frame + offset) as u32))
+    }
+
     /// Copies the words that the caller has at `address`.
-    fn read_words(&mut self, caller: EnvId, address: u32, words: &mut [u32]) -> Result<(), Error> {
+    pub fn read_words(&mut self, caller: EnvId, address: u32, words: &mut [u32]) -> Result<(), Error> {
         let mut to = words.iter_mut();
         for piece in self.pieces(caller, address, 4 * to.len() as u32)? {
             let from = machine::words(piece).ok_or(Error::BadPointer)?;
@@ -344,7 +403,7 @@ impl Kernel {
     }
 
     /// The memory behind a range of the caller's addresses.
-    fn pieces(&self, caller: EnvId, address: u32, bytes: u32) -> Result<Pieces<'_>, Error> {
+    pub fn pieces(&self, caller: EnvId, address: u32, bytes: u32) -> Result<Pieces<'_>, Error> {
         self.mappings(caller).readable(address, bytes, |page| self.system.holds(page)).ok_or(Error::BadPointer)
     }
 

@@ -5,12 +5,14 @@ use crate::arch::bindings::{self, Context, Translation};
 use crate::arch::cp0::{self, EntryLo};
 use crate::arch::layout::{Frame, Record};
 use crate::console::{Console, text};
+use crate::handlers::Making;
 use crate::machine::Machine;
+use crate::network::Seen;
 use aegis_abi::EnvId;
 use aegis_abi::console::PC;
 use aegis_abi::exception::{Code, END_OF_SLICE_SLOT, EXCESS_MAX};
+use aegis_abi::network::Interface;
 use aegis_abi::program::RETURN_SEQUENCE_BYTES;
-use aegis_abi::public::Statistics;
 use aegis_core::environments::Begin;
 use aegis_core::header::contains;
 use aegis_core::slices::{Next, Tick};
@@ -27,6 +29,16 @@ pub struct Kernel {
     pub console: Console,
     /// The devices.
     pub machine: Machine,
+    /// Cycles of the processor in a time slice.
+    pub slice_cycles: u32,
+    /// What is left of the cycles that frames and handlers may take in this time slice.
+    pub left: i32,
+    /// How many a frame takes of them.
+    pub frame: i32,
+    /// What is known of the message that was received first, from an earlier interrupt.
+    pub seen: Seen,
+    /// The handler that is being made.
+    pub making: Making,
     /// Programs of the boot archive that could not be started.
     pub refused: u32,
     /// Environments that ended badly.
@@ -41,7 +53,7 @@ pub struct Kernel {
 pub struct Changing {
     pub ticks: &'static mut u32,
     pub position: &'static mut u32,
-    pub statistics: &'static mut Statistics,
+    pub interface: &'static mut Interface,
 }
 
 impl Kernel {
@@ -105,7 +117,6 @@ impl Kernel {
         } else if contains(record.return_sequences, frame.epc) {
             frame.epc &= !(RETURN_SEQUENCE_BYTES - 1);
         }
-        self.serve_console();
         if self.machine.clock_interrupt() {
             self.count_tick();
             match self.system.slices.tick(id, arch::is_lent()) {
@@ -128,7 +139,11 @@ impl Kernel {
                     self.end(asked, false);
                 }
             }
+        } else {
+            // Not both at once, each of which takes its time. What came is still there at the next interrupt.
+            self.serve_network();
         }
+        self.serve_console();
         // Its context is in memory already, and the slice is over: it was about to give it back, or would now have to.
         if resuming && self.system.slices.asked() == Some(id) {
             self.next_slice();
@@ -144,6 +159,7 @@ impl Kernel {
 
     fn count_tick(&mut self) {
         *self.public.ticks = (*self.public.ticks + 1) & 0x7fff_ffff;
+        self.listen_again();
     }
 
     /// Runs the next slice, as soon as somebody has work. If nobody owns a slice, the run is over.
@@ -161,7 +177,6 @@ impl Kernel {
     fn run(&mut self, id: EnvId) -> ! {
         arch::set_lent(false);
         *self.public.position = self.system.slices.position();
-        *self.public.statistics = self.system.statistics;
         let pc = self.start(id);
         self.install(id);
         // SAFETY: the record is a living environment's, and its entries were checked when they were set.
@@ -196,18 +211,23 @@ impl Kernel {
     fn idle(&mut self) {
         self.system.statistics.idle = self.system.statistics.idle.wrapping_add(1);
         loop {
-            if self.serve_console() {
-                return;
-            }
+            // The clock first: who came here has taken its time, and what follows takes its own.
             if self.machine.clock_interrupt() {
                 return self.count_tick();
             }
-            let awaited = self.console.is_wanted() && self.system.lives(self.console.reader);
+            // The network next, in which somebody waits for every microsecond.
+            if self.machine.network_asks() && self.serve_network() || self.serve_console() {
+                return;
+            }
+            let reader = self.console.is_wanted() && self.system.lives(self.console.reader);
+            let awaited = reader || self.machine.network.is_some() && self.system.awaits_messages();
             if self.console.is_empty() && !awaited && !self.system.anybody_waits_for_the_clock() {
                 self.report(format_args!("every environment waits for another"));
                 self.failed += 1;
                 self.finish();
             }
+            // Nothing else changes anything.
+            while !self.machine.is_asked() {}
         }
     }
 

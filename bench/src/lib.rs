@@ -1,6 +1,10 @@
 //! What the benchmark programs share: an operation measured once between marks, and in a loop between marks.
 
 #![no_std]
+#![feature(asm_experimental_arch)]
+
+pub mod counter;
+pub mod dpf;
 
 #[doc(hidden)]
 pub use asm_lines::naked_asm;
@@ -17,6 +21,11 @@ pub const ROUNDS: u32 = 1000;
 pub const LOOPS: u32 = 9;
 /// How often each operation is measured alone.
 pub const ALONE: u32 = 1000;
+
+/// Says on the console what an operation is that is measured under mark `id`.
+pub fn describe(id: u32, table: &str, op: core::fmt::Arguments, system: &str, how: &str) {
+    exos_rt::println!("mark {id} table={table} op={op} system={system} how={how}");
+}
 
 /// Says on the console what the loop around mark `id` is.
 pub fn describe_loop(id: u32, how: &str) {

@@ -304,6 +304,17 @@ fn map_with_loader(inputs: &Inputs<'_>) -> Result<(Map, u32), Refusal<'static>> 
     Ok((map, end.next_multiple_of(PAGE_BYTES)))
 }
 
+/// Where programs are placed, if there is memory: behind the loader, and so that the first of them begins seven pages into
+/// the instruction cache. The kernel's vectors, gates, what they go on to in assembly, and what all interrupts, changes of slices and messages
+/// pass through are in those seven, and a program that makes calls would have to fetch both from memory each time. So it does not matter for this how large the loader and
+/// its archive are.
+#[must_use]
+pub const fn programs_start(loader_end: u32) -> u32 {
+    const CACHE_BYTES: u32 = 0x1_0000;
+    const HOT_END: u32 = 7 * PAGE_BYTES;
+    loader_end.saturating_sub(HOT_END).next_multiple_of(CACHE_BYTES) + HOT_END
+}
+
 /// Refuses more programs than can be started.
 fn check_count(programs: usize) -> Result<(), Refusal<'static>> {
     if programs > PROGRAMS { Err(Refusal::TooManyPrograms(programs)) } else { Ok(()) }
@@ -378,10 +389,13 @@ impl Planner<'_> {
         for group in groups(&elf.loads, |pair| pair[0].writable == pair[1].writable) {
             let Some((start, end)) = pages(group) else { continue };
             let bytes = end - start;
+            let mut behind = |from| self.map.allocate(bytes, from, MEMORY_PROGRAM);
             let physical_start =
-                self.map.allocate(bytes, self.loader_end, MEMORY_PROGRAM).map_err(|taken| match taken {
-                    Taken::Full => Problem::Pieces,
-                    Taken::NoMemory | Taken::By(_) => Problem::NoMemory(bytes),
+                behind(programs_start(self.loader_end)).or_else(|_| behind(self.loader_end)).map_err(|taken| {
+                    match taken {
+                        Taken::Full => Problem::Pieces,
+                        Taken::NoMemory | Taken::By(_) => Problem::NoMemory(bytes),
+                    }
                 })?;
             let writable = group.iter().any(|load| load.writable).into();
             let segment = Segment { virtual_start: start, physical_start, bytes, writable };

@@ -6,7 +6,7 @@ use aegis_abi::boot::{ARCHIVE_MAGIC, ArchiveHeader, BootInfo, MemoryRange};
 use aegis_loader::archive::Archive;
 use aegis_loader::arguments;
 use aegis_loader::memory::{self, Extent, Map, Taken};
-use aegis_loader::plan::{self, Operation, Plan};
+use aegis_loader::plan::{self, Operation, Plan, programs_start};
 
 use image::{Aligned, MEMORY_END, RW, RX, archive, check, elf, inputs, kernel, load, program, program_note};
 
@@ -22,6 +22,22 @@ fn carry_out(plan: &Plan, archive: &[u8]) -> Vec<u8> {
         }
     }
     memory
+}
+
+/// Where there is no memory behind the place for programs, the loader's neighbourhood will do.
+#[test]
+fn little_memory() {
+    let archive = Aligned::new(&image::good_archive());
+    let mut inputs = inputs(&archive, "");
+    // So large that the place for programs is behind what follows.
+    inputs.loader.end += 0x4000;
+    let loader_end = inputs.loader.end.next_multiple_of(4096);
+    let memory = [Extent { start: 0, end: loader_end + 0x6000 }];
+    assert!(programs_start(loader_end) >= loader_end + 0x6000);
+    inputs.memory = &memory;
+    let plan = image::plan(&inputs).unwrap();
+    check(&plan, &inputs);
+    assert_eq!(plan.info.programs[0].segments[0].physical_start, loader_end);
 }
 
 /// Checks that memory holds each value as often as stated, from `at` on.
@@ -46,14 +62,17 @@ fn a_good_image_is_placed() {
 
     let info = &plan.info;
     let loader_end = (inputs.loader.end).next_multiple_of(4096);
+    let programs = programs_start(loader_end);
+    assert!(programs % 0x1_0000 == 0x7000 && (loader_end..loader_end + 0x1_0000).contains(&programs));
     let range = |start, end, kind| MemoryRange { start, bytes: end - start, kind };
     let expected = [
         range(0, 0x3_0000, 1),
         range(0x3_0000, 0x3_3000, 2),
         range(0x3_3000, 0x10_0000, 0),
         range(0x10_0000, loader_end, 3),
-        range(loader_end, loader_end + 0x6000, 4),
-        range(loader_end + 0x6000, MEMORY_END, 0),
+        range(loader_end, programs, 0),
+        range(programs, programs + 0x6000, 4),
+        range(programs + 0x6000, MEMORY_END, 0),
     ];
     assert_eq!(&info.memory[..info.memory_count as usize], &expected);
     assert_eq!((info.magic, info.version, info.bytes), (0x4942_6541, aegis_abi::VERSION, size_of::<BootInfo>() as u32));
@@ -67,13 +86,10 @@ fn a_good_image_is_placed() {
     assert_eq!((first.header.start_of_slice, first.header.handlers[0], first.header.resume.end), (1, 3, 24));
     assert_eq!(first.segment_count, 2);
     let [code, data, ..] = first.segments;
-    assert_eq!(
-        (code.virtual_start, code.physical_start, code.bytes, code.writable),
-        (0x40_0000, loader_end, 0x1000, 0)
-    );
+    assert_eq!((code.virtual_start, code.physical_start, code.bytes, code.writable), (0x40_0000, programs, 0x1000, 0));
     assert_eq!(
         (data.virtual_start, data.physical_start, data.bytes, data.writable),
-        (0x40_1000, loader_end + 0x1000, 0x2000, 1)
+        (0x40_1000, programs + 0x1000, 0x2000, 1)
     );
     assert_eq!(text(&info.programs[1].name), "two");
 
@@ -82,9 +98,10 @@ fn a_good_image_is_placed() {
     expect(&memory, 0, &[(0x100, 0x11), (0x2_ff00, 0xee)]);
     expect(&memory, 0x3_0000, &[(0x234, 0x22), (0xdcc, 0), (0x80, 0x33), (0x1f80, 0), (0xc_d000, 0xee)]);
     let program = [(0x120, 0x44), (0x2e0, 0), (0x20, 0x55), (0xbe0, 0), (4, 0), (0x1c, 0x66), (0x1fe0, 0)];
-    expect(&memory, loader_end as usize, &program);
-    expect(&memory, loader_end as usize + 0x3000, &program);
-    expect(&memory, loader_end as usize + 0x6000, &[(MEMORY_END as usize - loader_end as usize - 0x6000, 0xee)]);
+    expect(&memory, loader_end as usize, &[((programs - loader_end) as usize, 0xee)]);
+    expect(&memory, programs as usize, &program);
+    expect(&memory, programs as usize + 0x3000, &program);
+    expect(&memory, programs as usize + 0x6000, &[(MEMORY_END as usize - programs as usize - 0x6000, 0xee)]);
 
     assert_eq!((info.archive_start, info.archive_bytes), (inputs.archive_start, archive.len() as u32));
 }
@@ -142,7 +159,7 @@ fn as_many_programs_as_can_be_started() {
 fn memory_in_two_pieces() {
     let archive = Aligned::new(&image::good_archive());
     let mut inputs = inputs(&archive, "");
-    let first_end = inputs.loader.end.next_multiple_of(4096) + 0x2000;
+    let first_end = programs_start(inputs.loader.end.next_multiple_of(4096)) + 0x2000;
     let memory = [Extent { start: 0, end: first_end }, Extent { start: 0x40_0000, end: 0x48_0000 }];
     inputs.memory = &memory;
     let plan = image::plan(&inputs).unwrap();

@@ -2,6 +2,7 @@
 
 mod image;
 
+use aegis_abi::VERSION;
 use aegis_loader::memory::Extent;
 use aegis_loader::plan::Inputs;
 
@@ -32,6 +33,11 @@ fn of_program(file: &[u8]) -> String {
 fn of_kernel(file: &[u8]) -> String {
     let said = refusal(&archive(&[("aegis", file)]), "");
     said.strip_prefix("aegis: ").unwrap_or_else(|| panic!("no name in: {said}")).to_owned()
+}
+
+/// What is said of a note of another version.
+fn built_for(version: u32) -> String {
+    format!("built for version {version} of the interface, and this system has version {VERSION}")
 }
 
 /// A good program with `bytes` written over it from `at` on.
@@ -228,9 +234,9 @@ fn notes() {
     let said = |notes: &[image::Segment]| of_program(&elf(0x40_0000, &[notes, &[text()]].concat()));
     assert_eq!(said(&[]), "has no Aegis note, so it was not built for this system");
     assert_eq!(said(&[kernel_note(1)]), "has no Aegis note, so it was not built for this system");
-    assert_eq!(said(&[program_note(7)]), "built for version 7 of the interface, and this system has version 3");
-    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), "built for version 9 of the interface, and this system has version 3");
-    assert_eq!(said(&[note(1, &[3, 0, 0, 0])]), "has an Aegis note of the wrong size (4 bytes)");
+    assert_eq!(said(&[program_note(7)]), built_for(7));
+    assert_eq!(said(&[note(1, &[9, 0, 0, 0])]), built_for(9));
+    assert_eq!(said(&[note(1, &VERSION.to_le_bytes())]), "has an Aegis note of the wrong size (4 bytes)");
     assert_eq!(said(&[note(1, &[1])]), "has an Aegis note of the wrong size (1 bytes)");
     assert_eq!(said(&[program_note(1), program_note(1)]), "has two Aegis notes of the same type");
     let mut cut_short = program_note(1);
@@ -252,7 +258,7 @@ fn kernels() {
     let vectors = || load(0x8000_0000, &[0; 0x200], 0x200, RX);
     let text = || load(0x8003_0000, &[0; 16], 16, RX);
     let said = |segments: &[image::Segment]| {
-        let all = [&[kernel_note(aegis_abi::VERSION)], segments].concat();
+        let all = [&[kernel_note(VERSION)], segments].concat();
         of_kernel(&elf(0x8003_0000, &all))
     };
     let allowed = "it must be in 0x80000000-0x80000200 (the vectors) or 0x80030000-0xa0000000";
@@ -278,8 +284,11 @@ fn kernels() {
     assert_eq!(said(&[vec![text()], holes.collect()].concat()), "memory falls into more than 16 pieces");
     let with_note = |note| of_kernel(&elf(0x8003_0000, &[note, text()]));
     assert_eq!(with_note(program_note(1)), "has no Aegis note, so it was not built for this system");
-    assert_eq!(with_note(kernel_note(7)), "built for version 7 of the interface, and this system has version 3");
-    assert_eq!(with_note(note(2, &[3, 0, 0, 0, 0])), "has an Aegis note of the wrong size (5 bytes)");
+    assert_eq!(with_note(kernel_note(7)), built_for(7));
+    assert_eq!(
+        with_note(note(2, &[&VERSION.to_le_bytes()[..], &[0]].concat())),
+        "has an Aegis note of the wrong size (5 bytes)"
+    );
 }
 
 #[test]

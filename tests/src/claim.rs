@@ -2,8 +2,8 @@
 
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::revocation::DEADLINE_MIN;
-use exos_rt::abi::{EnvId, Error};
-use exos_rt::{call, environment, memory, public, revocation};
+use exos_rt::abi::{EnvId, Error, call as number};
+use exos_rt::{call, environment, memory, public, revocation, save_page};
 
 /// The capability for revocation: the program has been booted as the first.
 #[allow(dead_code, reason = "not every program needs it")]
@@ -45,6 +45,14 @@ pub fn census() -> [u32; 3] {
 #[allow(dead_code, reason = "not every program needs it")]
 pub fn take(frame: u32) -> Result<(), Error> {
     call::frame_repossess(frame, authority())
+}
+
+/// Takes one step of taking a frame.
+#[allow(dead_code, reason = "not every program needs it")]
+pub fn take_a_step(frame: u32, authority: Capability) -> Result<(), Error> {
+    save_page::present(authority);
+    // SAFETY: the frame is another's, or used for nothing.
+    call::check(unsafe { call::raw(frame, 0, 0, 0, number::FRAME_REPOSSESS) }).map(drop)
 }
 
 /// Ends an environment and waits until that shows.

@@ -19,6 +19,7 @@ static READY: Shared<u32> = Shared::new(0);
 /// An environment that serves calls, in the caller's slices and in one of its own.
 pub struct Server {
     pub id: EnvId,
+    #[allow(dead_code, reason = "not every program needs it")]
     pub control: Capability,
 }
 
@@ -35,6 +36,7 @@ impl Server {
     }
 
     /// Ends it.
+    #[allow(dead_code, reason = "not every program needs it")]
     pub fn stop(self) {
         call::env_destroy(self.id, self.control).expect("it lives");
     }

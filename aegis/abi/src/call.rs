@@ -179,8 +179,8 @@ pub const SLICE_GIVE: u32 = gate(19);
 /// instance on. Returns 0. Errors as for [`SLICE_FREE`]. With a stack.
 pub const SLICE_RECLAIM: u32 = gate(20);
 
-/// Makes an environment out of two frames: `a0`, which is even, becomes the kernel's record of it and `a0` + 1 its save
-/// page. Both are the caller's, and are mapped nowhere afterwards. The environment has no mappings, entries, or slices
+/// Makes an environment out of two frames: `a0`, which is even, becomes its save page and `a0` + 1 the kernel's record of
+/// it. Both are the caller's, and are mapped nowhere afterwards. The environment has no mappings, entries, or slices
 /// yet, and runs only when it has been set up ([`ENV_SETUP`]). Returns its id and, in the save page, a capability for
 /// [`CONTROL`](crate::frame::CONTROL) over it. With a stack.
 ///
@@ -284,8 +284,9 @@ pub const CONSOLE_READ: u32 = gate(32);
 /// Errors: [`Denied`](crate::Error::Denied); [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment).
 pub const CONSOLE_GIVE: u32 = gate(33);
 
-/// Asks the environment `a0` for `a2` resources of a kind, `a1`: [`FRAMES`](crate::revocation::FRAMES) or
-/// [`SLICES`](crate::revocation::SLICES), with or without [`EMERGENCY`](crate::revocation::EMERGENCY). With `a3` = 0 it
+/// Asks the environment `a0` for `a2` resources of a kind, `a1`: [`FRAMES`](crate::revocation::FRAMES),
+/// [`SLICES`](crate::revocation::SLICES), [`FILTERS`](crate::revocation::FILTERS) or
+/// [`HANDLERS`](crate::revocation::HANDLERS), with or without [`EMERGENCY`](crate::revocation::EMERGENCY). With `a3` = 0 it
 /// is a request, else a command to be done with in `a3` ticks. It takes the place of what was asked for of that kind
 /// before, and 0 resources only take that back. The caller presents, in its save page, the capability for
 /// [`REVOKE`](crate::frame::REVOKE). Returns how many were still left of what was asked for before. With a stack.
@@ -321,8 +322,90 @@ pub const FRAME_REPOSSESS: u32 = gate(35);
 /// emergency; [`Busy`](crate::Error::Busy) if the deadline has not passed.
 pub const SLICE_REPOSSESS: u32 = gate(36);
 
+/// Installs a packet filter (the paper's section 5.6): `a1` points to its [atoms](crate::filter), `a2` is how many. From
+/// now on it gets the messages that it accepts. `a0` is a frame of the caller's that pays for it and that nothing maps:
+/// as long as the filter is there the frame is public, and the kernel notes the filter in it
+/// ([`Installed`](crate::network::Installed)). Returns the filter's number; that of the caller's filter that the frame pays for already, if
+/// there is one. With a stack.
+///
+/// The filter must be provably disjoint from the filters of every other owner, unless that owner allows it: the caller
+/// presents, in its save page, a capability for [`CONTROL`](crate::frame::CONTROL) over it.
+///
+/// Errors: [`NoSuchDevice`](crate::Error::NoSuchDevice) if the machine has no network;
+/// [`BadPointer`](crate::Error::BadPointer) if the atoms are not in guaranteed mappings;
+/// [`BadArgument`](crate::Error::BadArgument) if they are no filter, or there is no such frame;
+/// [`Denied`](crate::Error::Denied) if the caller does not own the frame, or the filter may accept a message of another
+/// owner's; [`Busy`](crate::Error::Busy) if the frame is the save page or may be mapped ([`FRAME_RENEW`] ends that), or
+/// this very filter is installed already; [`Full`](crate::Error::Full) if there are too many filters;
+/// [`Again`](crate::Error::Again): its parts are a call each, and filters of the dead are removed before. The atoms are read by
+/// the first.
+pub const FILTER_INSERT: u32 = gate(37);
+
+/// Removes the caller's filter `a0`. The frame that paid for it is the caller's again. If others have mapped it, it
+/// counts as being freed until [`FRAME_RENEW`] or [`FRAME_FREE`] has broken those mappings. Returns 0. With a stack.
+///
+/// Errors: [`BadArgument`](crate::Error::BadArgument) if there is no such filter; [`Denied`](crate::Error::Denied) if it
+/// is another's; [`Again`](crate::Error::Again): an insertion under way is finished first.
+pub const FILTER_REMOVE: u32 = gate(38);
+
+/// Makes the caller's frame `a1` the ring of the caller's filter `a0`, whose next message takes its first descriptor; 0
+/// is no frame, and then messages are dropped. It holds until the frame is freed, given away, renewed or taken. Returns
+/// 0. With a stack.
+///
+/// Errors: as for [`FILTER_REMOVE`], and [`BadArgument`](crate::Error::BadArgument) if there is no such frame;
+/// [`Denied`](crate::Error::Denied) if the caller does not own it; [`Busy`](crate::Error::Busy) if it is its save page.
+pub const FILTER_RING: u32 = gate(39);
+
+/// Sends a message of `a1` bytes at the address `a0`, from the Ethernet header on; see [`network`](crate::network). Its
+/// source must be the interface's own address, and, turned round, it must be a message for a filter of the caller's:
+/// addresses of Ethernet, IP and ARP, ports of TCP and UDP, and what is asked and what answers it (ARP, ICMP's echo),
+/// change places. A later part of an IP datagram has no ports. Returns 0 when the controller has it.
+/// With a stack.
+///
+/// Errors: [`NoSuchDevice`](crate::Error::NoSuchDevice); [`BadArgument`](crate::Error::BadArgument) if it is shorter than
+/// [`HEADER`](crate::network::HEADER) or longer than [`MESSAGE_MAX`](crate::network::MESSAGE_MAX);
+/// [`BadPointer`](crate::Error::BadPointer) if it is not in guaranteed mappings; [`Busy`](crate::Error::Busy) if the
+/// controller has no room just now; [`Denied`](crate::Error::Denied) if it is not in the caller's name;
+/// [`Again`](crate::Error::Again): an insertion under way is finished first.
+pub const NETWORK_SEND: u32 = gate(40);
+
+/// Installs a handler for the messages of the caller's filter `a0` (the paper's section 6.3, [`ash`](crate::ash)): `a1`
+/// points to a [`Request`](crate::ash::Request). It is checked and rewritten into frames of the caller's, which are public
+/// for as long as it is there; it goes when the filter goes, or one of the frames of its region. Returns 0. With a stack.
+///
+/// Errors: as for [`FILTER_REMOVE`]; [`BadPointer`](crate::Error::BadPointer) if request, code, or an own pipe is not in
+/// guaranteed mappings; [`BadArgument`](crate::Error::BadArgument) if there is no such frame, if region, budget or pipes are
+/// none, or if the code breaks a [rule](crate::ash::Rule): then the second frame, which is the caller's again, tells which
+/// ([`Installed::refused`](crate::ash::Installed::refused)); [`Denied`](crate::Error::Denied) if the caller does not own all
+/// frames; [`Busy`](crate::Error::Busy) if the filter has a handler, the two frames may be mapped, or one is the save page;
+/// [`Full`](crate::Error::Full) if the loops of the pipes are too long for their frame;
+/// [`Again`](crate::Error::Again): its parts are a call each. The first reads the request and the code.
+pub const HANDLER_INSTALL: u32 = gate(41);
+
+/// Removes the handler of the caller's filter `a0`. Its two frames are the caller's again; as with [`FILTER_REMOVE`], those that others
+/// have mapped count as being freed. Returns 0. With a stack.
+///
+/// Errors: as for [`FILTER_REMOVE`], and [`BadArgument`](crate::Error::BadArgument) if it has none.
+pub const HANDLER_REMOVE: u32 = gate(42);
+
+/// Takes the filter `a0` from an environment that owes filters past a deadline, as [`FRAME_REPOSSESS`] takes frames: its
+/// messages are nobody's, its handler goes with it, and the frames of both are the owner's again, as after
+/// [`FILTER_REMOVE`]. Returns 0. With a stack.
+///
+/// Errors: [`BadArgument`](crate::Error::BadArgument) if there is no such number;
+/// [`NoSuchEnvironment`](crate::Error::NoSuchEnvironment) if nobody who lives has a filter with it;
+/// [`Denied`](crate::Error::Denied) without the capability, or if the owner owes no filters or was only requested to give
+/// some; [`Busy`](crate::Error::Busy) if the deadline has not passed; [`Again`](crate::Error::Again): an insertion under way
+/// is finished first.
+pub const FILTER_REPOSSESS: u32 = gate(43);
+
+/// Takes the handler of the filter `a0` from an environment that owes handlers past a deadline; the filter stays. Its frames
+/// are the owner's again, as after [`HANDLER_REMOVE`]. Returns 0. Errors: as for [`FILTER_REPOSSESS`], with handlers in the
+/// place of filters. With a stack.
+pub const HANDLER_REPOSSESS: u32 = gate(44);
+
 /// Every call's name and number, in order of number, for tables and documentation.
-pub const ALL: [(&str, u32); 39] = [
+pub const ALL: [(&str, u32); 47] = [
     ("transfer", TRANSFER),
     ("self", SELF),
     ("transfer_async", TRANSFER_ASYNC),
@@ -361,5 +444,13 @@ pub const ALL: [(&str, u32); 39] = [
     ("revoke", REVOKE),
     ("frame_repossess", FRAME_REPOSSESS),
     ("slice_repossess", SLICE_REPOSSESS),
+    ("filter_insert", FILTER_INSERT),
+    ("filter_remove", FILTER_REMOVE),
+    ("filter_ring", FILTER_RING),
+    ("network_send", NETWORK_SEND),
+    ("handler_install", HANDLER_INSTALL),
+    ("handler_remove", HANDLER_REMOVE),
+    ("filter_repossess", FILTER_REPOSSESS),
+    ("handler_repossess", HANDLER_REPOSSESS),
     ("tlb_write", TLB_WRITE),
 ];

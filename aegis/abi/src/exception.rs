@@ -105,18 +105,21 @@ impl Code {
     }
 }
 
-/// Words in each array of the save page and of the handler table: one for each value that Cause.ExcCode can have.
+/// How many values Cause.ExcCode can have: entries of the kernel's table of handlers, and of the header's.
 pub const CODES: usize = 32;
+
+/// Words in each array of the save page. Codes from this on are no program's: they destroy it.
+pub const SLOTS: usize = 16;
 
 /// The most time slices by which a program may overrun its end-of-slice handler before it is destroyed.
 pub const EXCESS_MAX: u32 = 8;
 
 /// The slot of the save page's `a0` that holds `$a0` at the end of a slice: no exception has this code, so that none
 /// disturbs it.
-pub const END_OF_SLICE_SLOT: usize = 16;
+pub const END_OF_SLICE_SLOT: usize = 14;
 
 /// Words of the save page that are the program's own.
-pub const OWN_WORDS: usize = 777;
+pub const OWN_WORDS: usize = 835;
 
 /// The save page: one writable page of every program, mapped at [`vm::SAVE_PAGE`](crate::vm::SAVE_PAGE).
 ///
@@ -125,14 +128,6 @@ pub const OWN_WORDS: usize = 777;
 /// [`SavePage::revocation`]. Its frame is pinned: it can't be freed or taken while the environment lives.
 #[repr(C)]
 pub struct SavePage {
-    /// `$a0` when the exception of each code was taken, or in [`END_OF_SLICE_SLOT`] when the slice ended.
-    pub a0: [u32; CODES],
-    /// `$a1` when the exception of each code was taken.
-    pub a1: [u32; CODES],
-    /// `$a2` likewise.
-    pub a2: [u32; CODES],
-    /// Where each return sequence goes back to: the program's own, the kernel does not touch it.
-    pub pc: [u32; CODES],
     /// The program's own, zero at the start. A library keeps the context of a slice here.
     pub own: [u32; OWN_WORDS],
     /// What is asked of the program, what was taken, and what it has said about that beforehand.
@@ -143,6 +138,14 @@ pub struct SavePage {
     pub arguments: [u8; crate::boot::ARGUMENT_BYTES],
     /// The tag of a capability: of the caller's for a call that needs one, and that a call has made.
     pub capability: crate::frame::Capability,
+    /// `$a0` when the exception of each code was taken, or in [`END_OF_SLICE_SLOT`] when the slice ended.
+    pub a0: [u32; SLOTS],
+    /// `$a1` when the exception of each code was taken.
+    pub a1: [u32; SLOTS],
+    /// `$a2` likewise.
+    pub a2: [u32; SLOTS],
+    /// Where each return sequence goes back to: the program's own, the kernel does not touch it.
+    pub pc: [u32; SLOTS],
 }
 
 const _: () = assert!(size_of::<SavePage>() == crate::vm::PAGE_BYTES as usize);

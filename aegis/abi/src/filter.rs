@@ -66,6 +66,13 @@ pub const SHIFTS_MAX: usize = 4;
 pub const MESSAGE_MIN: u32 = 64;
 
 impl Atom {
+    /// The atom that these words are, as the machine has them in memory.
+    #[must_use]
+    pub const fn from_words([first, offset, mask, value]: [u32; 4]) -> Self {
+        let [kind, bits, scale, reserved] = first.to_le_bytes();
+        Self { kind, bits, scale: scale.cast_signed(), reserved, offset, mask, value }
+    }
+
     /// `bits` bits at `offset` equal `value`.
     #[must_use]
     pub const fn equal(offset: u32, bits: u8, value: u32) -> Self {

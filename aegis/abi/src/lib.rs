@@ -9,8 +9,10 @@
 //! - [`exception`]: exception causes, upcalls, and the save page through which a program sees its own exceptions
 //! - [`mod@env`]: names of environments, and the directory of those that live
 //! - [`filter`]: the language of packet filters
+//! - [`ash`]: handlers that the kernel executes when a message arrives
 //! - [`frame`]: physical memory and capabilities
 //! - [`public`]: what every program can see of the kernel's tables
+//! - [`network`]: the interface, filters that are installed, and where messages go
 //! - [`program`]: the header in every program, which tells the kernel where to enter it
 //! - [`revocation`]: what an environment is asked to give up, and what was taken
 //! - [`slice`](mod@slice): the processor as a vector of time slices
@@ -22,6 +24,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod ash;
 pub mod boot;
 pub mod call;
 pub mod console;
@@ -31,6 +34,7 @@ pub mod exception;
 pub mod filter;
 pub mod frame;
 pub mod mark;
+pub mod network;
 pub mod program;
 pub mod public;
 pub mod revocation;
@@ -41,4 +45,4 @@ pub use env::EnvId;
 pub use error::Error;
 
 /// Version of this interface. A kernel or program built for another is refused by the loader.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 6;

@@ -5,6 +5,7 @@
 //! The larger tables are frames whose owner is [`frame::PUBLIC`](crate::frame::PUBLIC): any program may map them
 //! read-only with [`call::TLB_WRITE`](crate::call::TLB_WRITE), without a capability.
 
+use crate::network::{Entry, FILTERS, Interface};
 use crate::slice::{COUNT, Slice};
 
 /// The public page. The kernel changes it while no program runs, so a program sees each word whole.
@@ -36,6 +37,10 @@ pub struct Public {
     pub slices: [Slice; COUNT],
     /// What has happened since the start.
     pub statistics: Statistics,
+    /// The network interface.
+    pub interface: Interface,
+    /// The packet filters, by number.
+    pub filters: [Entry; FILTERS],
 }
 
 /// Counters, modulo 2^32, of what the kernel does off its hot paths.
@@ -66,6 +71,10 @@ pub struct Statistics {
     pub frames_saved: u32,
     /// Slices that were taken by force.
     pub slices_repossessed: u32,
+    /// Filters,
+    pub filters_repossessed: u32,
+    /// and handlers.
+    pub handlers_repossessed: u32,
     /// Losses for which a repossession vector had no room.
     pub losses_unrecorded: u32,
 }

@@ -1,10 +1,10 @@
 //! Revocation: what an environment is asked to give up, and what it learns of what was taken (the paper's sections 3.3
 //! and 3.4).
 //!
-//! Who holds [`REVOKE`](crate::frame::REVOKE) asks an environment for frames or slices ([`call::REVOKE`]): politely, or
-//! with a deadline. The environment is told at its next slice, at the entry for that in its header, and gives up what it
+//! Who holds [`REVOKE`](crate::frame::REVOKE) asks an environment for frames, slices, packet filters or handlers
+//! ([`call::REVOKE`]): politely, or with a deadline. The environment is told at its next slice, at the entry for that in its header, and gives up what it
 //! can spare. What it owes when the deadline has passed may be taken by name ([`call::FRAME_REPOSSESS`],
-//! [`call::SLICE_REPOSSESS`]): all bindings are broken, the loss is noted in the *repossession vector*, and the
+//! [`call::SLICE_REPOSSESS`], [`call::FILTER_REPOSSESS`], [`call::HANDLER_REPOSSESS`]): all bindings are broken, the loss is noted in the *repossession vector*, and the
 //! environment is told in the same way. It is not destroyed.
 //!
 //! All of it stands in the save page ([`Revocation`]), where the kernel finds what the program has written beforehand:
@@ -13,6 +13,8 @@
 //! [`call::REVOKE`]: crate::call::REVOKE
 //! [`call::FRAME_REPOSSESS`]: crate::call::FRAME_REPOSSESS
 //! [`call::SLICE_REPOSSESS`]: crate::call::SLICE_REPOSSESS
+//! [`call::FILTER_REPOSSESS`]: crate::call::FILTER_REPOSSESS
+//! [`call::HANDLER_REPOSSESS`]: crate::call::HANDLER_REPOSSESS
 
 use crate::frame::Capability;
 
@@ -20,10 +22,15 @@ use crate::frame::Capability;
 pub const FRAMES: u32 = 0;
 /// A kind of resources: slices.
 pub const SLICES: u32 = 1;
+/// A kind of resources: packet filters.
+pub const FILTERS: u32 = 2;
+/// A kind of resources: handlers of filters. One that goes with its filter counts, too.
+pub const HANDLERS: u32 = 3;
 /// How many kinds there are.
-pub const KINDS: usize = 2;
+pub const KINDS: usize = 4;
 
-/// Beside a kind: past its deadline the demand reaches even what is in the reserve, and the last slice.
+/// Beside a kind: past its deadline the demand reaches even what is in the reserve, and the last slice. Of filters and
+/// handlers nothing is exempt, so it makes no difference.
 pub const EMERGENCY: u32 = 1 << 8;
 
 /// The shortest deadline, in ticks from the demand: every slice comes once in that time.
@@ -61,14 +68,20 @@ pub const LOST: u32 = 2;
 pub const SAVED: u32 = 3;
 /// Written by the kernel: the slice at the position [`Entry::name`] was taken.
 pub const SLICE_LOST: u32 = 4;
+/// Written by the kernel: the filter with the number [`Entry::name`] was taken, its handler with it. The frame
+/// [`Entry::backing`], which paid for it, is the program's again.
+pub const FILTER_LOST: u32 = 5;
+/// Written by the kernel: the handler of the filter with the number [`Entry::name`] was taken. The frame [`Entry::backing`]
+/// and the one behind it, which it was in, are the program's again.
+pub const HANDLER_LOST: u32 = 6;
 
 /// An entry of the repossession vector.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct Entry {
-    /// [`EMPTY`], [`BACKED`], [`LOST`], [`SAVED`] or [`SLICE_LOST`]. The program makes it [`EMPTY`] again.
+    /// [`EMPTY`] to [`HANDLER_LOST`]. The program makes it [`EMPTY`] again.
     pub state: u32,
-    /// The frame's number, or the slice's position.
+    /// The number of the frame or filter, or the slice's position.
     pub name: u32,
     /// The number of the frame that takes the contents: the program's own, or another's for which it has
     pub backing: u32,
@@ -93,4 +106,4 @@ pub struct Revocation {
     pub overflow: u32,
 }
 
-const _: () = assert!(size_of::<Revocation>() == 308);
+const _: () = assert!(size_of::<Revocation>() == 332);

@@ -100,6 +100,18 @@ impl<'a> Assembler<'a> {
         }
     }
 
+    /// Goes on behind the first `len` words of code that is there, the last of which is the slot of a branch; with `open`
+    /// it is emitted anew, by [`speculate`](Self::speculate) or else as `nop`.
+    pub fn resume(&mut self, len: usize, open: bool) {
+        self.at = len;
+        self.open = open && len > 0;
+        if self.open
+            && let Some(slot) = self.code.get_mut(len - 1)
+        {
+            *slot = encode::nop();
+        }
+    }
+
     /// Words emitted so far, with those that did not fit.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -249,6 +261,12 @@ impl<'a> Assembler<'a> {
         }
     }
 
+    /// [`speculate`](Self::speculate) for a load, as a word.
+    pub fn speculate_load(&mut self, word: u32) {
+        let (base, loaded) = ((1 << (word >> 21 & 31)) & !1, loaded(word));
+        self.speculate(|asm| asm.emit(word, base, loaded, loaded, false));
+    }
+
     /// The registers, as bits, that the word at an index reads.
     fn reads(&self, at: usize) -> u32 {
         let instruction = self.code.get(at).and_then(|&word| Instruction::decode(word));
@@ -258,6 +276,34 @@ impl<'a> Assembler<'a> {
     /// Keeps what comes next out of the slot of the branch before it.
     pub fn keep_slot(&mut self) {
         self.open = false;
+    }
+
+    // --- Templates: words as they are, of which there are often the same. --------------------------------------------
+
+    /// Emits words that are free of hazards, also with what comes before and behind them; branches among them have
+    /// their offsets. With `fill` the first of them goes into the slot of the branch before, if that is empty, as with
+    /// [`speculate`](Self::speculate).
+    #[inline]
+    pub fn words<const N: usize>(&mut self, words: [u32; N], fill: bool) {
+        self.at -= usize::from(fill && self.open);
+        if let Some(place) = self.code.get_mut(self.at..self.at + N) {
+            place.copy_from_slice(&words);
+        }
+        self.at += N;
+        (self.touches, self.writes, self.late, self.late_before, self.open) = (!0, !0, 0, 0, false);
+    }
+
+    /// The same, of which the last two are a branch, which lacks its offset, to an address, and its empty slot.
+    #[inline]
+    pub fn words_to<const N: usize>(&mut self, mut words: [u32; N], fill: bool, address: u32) {
+        let at = self.at - usize::from(fill && self.open) + N;
+        let distance = address.wrapping_sub(self.base.wrapping_add(4 * at as u32 - 4)) as i32 >> 2;
+        self.too_far |= i16::try_from(distance).is_err();
+        if let Some(branch) = words.iter_mut().rev().nth(1) {
+            *branch |= distance as u32 & 0xffff;
+        }
+        self.words(words, fill);
+        (self.open, self.behind) = (true, None);
     }
 
     // --- Numbers and moves. ------------------------------------------------------------------------------------------
@@ -429,17 +475,6 @@ macro_rules! loads {
     )*} };
 }
 
-// The target is read too, to be merged into. A load of it just before is forwarded to the merge.
-macro_rules! partial_loads {
-    ($($name:ident)*) => { impl Assembler<'_> {$(
-        #[doc = concat!("`", stringify!($name), " t, offset(base)`")]
-        #[inline]
-        pub fn $name(&mut self, t: Register, offset: i16, base: Register) {
-            self.emit(encode::$name(t, offset, base), bit(base), bit(t), bit(t), false);
-        }
-    )*} };
-}
-
 macro_rules! stores {
     ($($name:ident)*) => { impl Assembler<'_> {$(
         #[doc = concat!("`", stringify!($name), " t, offset(base)`")]
@@ -480,8 +515,8 @@ shifts! { sll srl sra }
 variable_shifts! { sllv srlv srav }
 immediates! { addi i16, addiu i16, slti i16, sltiu i16, andi u16, ori u16, xori u16 }
 multiplies! { mult multu div divu }
-loads! { lb lbu lh lhu lw }
-partial_loads! { lwl lwr }
+// `lwl` and `lwr` read their target too, to be merged into. A load of it just before is forwarded to the merge.
+loads! { lb lbu lh lhu lw lwl lwr }
 stores! { sb sh sw swl swr }
 compare_branches! { beq beq_to bne bne_to }
 sign_branches! { blez bgtz bltz bgez }

@@ -1,6 +1,6 @@
 //! What the assembler promises, one by one.
 
-use aegis_codegen::{Assembler, Error, Label, Register as R};
+use aegis_codegen::{Assembler, Error, Label, Register as R, encode};
 use mips1::Instruction;
 
 const BASE: u32 = 0x8003_0000;
@@ -27,6 +27,20 @@ fn what_is_loaded_is_waited_for_only_if_it_is_read() {
         asm.addu(R::T1, R::T2, R::T2);
     });
     assert_eq!(go_on.len(), 2);
+}
+
+#[test]
+fn a_load_that_is_a_word_is_like_any_other() {
+    let both = [encode::lw(R::T0, 4, R::A0), encode::lbu(R::T0, 1, R::A1)].map(|load| {
+        text(|asm| {
+            asm.bne_to(R::T1, R::ZERO, BASE);
+            asm.speculate_load(load);
+            asm.speculate_load(load);
+            asm.addu(R::V0, R::T0, R::T0);
+        })
+    });
+    assert_eq!(both[0][1..], ["lw $t0, 4($a0)", "lw $t0, 4($a0)", "nop", "addu $v0, $t0, $t0"]);
+    assert_eq!(both[1][1..3], ["lbu $t0, 1($a1)", "lbu $t0, 1($a1)"]);
 }
 
 #[test]
@@ -108,4 +122,26 @@ fn errors_are_told_at_the_end() {
         asm.bind(&mut label);
     };
     assert_eq!(finish(&mut vec![0; 0x1_0000], far), Err(Error::TooFar));
+}
+
+#[test]
+fn a_template_fills_the_slot_before_it_and_code_goes_on_where_it_is_told_to() {
+    use aegis_codegen::encode::{bne, lw, nop, ori};
+    let compare = |offset| [lw(R::T0, offset, R::A0), ori(R::T1, R::ZERO, 9), bne(R::T0, R::T1, 0), nop()];
+    let mut words = [0; 16];
+    let mut asm = Assembler::new(&mut words, BASE);
+    asm.words_to(compare(0), true, BASE - 64);
+    asm.words_to(compare(4), true, BASE - 64);
+    assert_eq!(asm.finish(), Ok(7));
+    let first = words;
+    assert_eq!(first[2..7], [bne(R::T0, R::T1, -19), compare(4)[0], compare(4)[1], bne(R::T0, R::T1, -22), nop()]);
+    // From the second comparison on, again.
+    let mut asm = Assembler::new(&mut words, BASE);
+    asm.resume(4, true);
+    asm.words_to(compare(4), true, BASE - 64);
+    assert_eq!(asm.finish(), Ok(7));
+    assert_eq!(words, first);
+    let mut asm = Assembler::new(&mut words, BASE);
+    asm.words_to(compare(0), true, BASE + (1 << 18));
+    assert_eq!(asm.finish(), Err(Error::TooFar));
 }

@@ -23,6 +23,9 @@
 //!   being freed, and one.
 //! - The record of an environment that lives is in a frame of the kernel's, its save page in one of its own.
 //!
+//! *Filters.*
+//! - Whoever has a filter in the table has it in the engine that tells messages apart, and lives, or its death is noted; it is in a public frame.
+//!
 //! *Bindings*, in the TLB and the software TLB, under the hardware ids of those that live.
 //! - The frame is an environment's, dead or alive, or everybody's and read-only.
 //! - The frame's note of its bindings covers it; a frame that is being freed has none where it was already searched
@@ -34,6 +37,7 @@ use crate::hardware::{SOFTWARE_TLB_ENTRIES, entry_index};
 use crate::system::System;
 use aegis_abi::EnvId;
 use aegis_abi::frame::{FREEING, KERNEL, PUBLIC, READ, WRITE};
+use aegis_abi::network::FILTERS;
 use core::fmt;
 
 /// A mapping that the TLB or the software TLB holds.
@@ -62,6 +66,8 @@ pub enum Culprit {
     Slice(u32),
     /// The environment at this index.
     Environment(u8),
+    /// The packet filter with this number.
+    Filter(u32),
     /// This binding.
     Binding(Binding),
 }
@@ -83,6 +89,7 @@ impl fmt::Display for Violation {
             Culprit::Frame(number) => write!(f, "frame {number}")?,
             Culprit::Slice(position) => write!(f, "slice {position}")?,
             Culprit::Environment(index) => write!(f, "environment at index {index}")?,
+            Culprit::Filter(number) => write!(f, "filter {number}")?,
             Culprit::Binding(Binding { context, page, slot, frame, in_software_tlb, .. }) => {
                 let place = if in_software_tlb { "software TLB" } else { "TLB" };
                 write!(f, "{place}, slot {slot:#010x}, context {context}, page {page:#x}, frame {frame}")?;
@@ -121,6 +128,14 @@ impl System<'_> {
             check(self.lives(asked), culprit, "is asked back from who does not live", asked.0)?;
         }
         let in_use = self.audit_environments()?;
+        let mut filters = 0;
+        for number in 0..FILTERS as u32 {
+            let word = self.network.filter(number).owner;
+            filters += u32::from(self.lives(EnvId(word)));
+            self.audit_filter(number).or_else(|what| check(false, Culprit::Filter(number), what, word))?;
+        }
+        let counts_agree = self.network.living() == (filters, filters);
+        check(counts_agree, Culprit::Filter(0), "or another is not counted as one of the living", filters)?;
         for binding in bindings {
             if in_use.get(usize::from(binding.context)) == Some(&true) {
                 self.audit_binding(binding)?;
@@ -179,9 +194,9 @@ impl System<'_> {
                 check(!taken, culprit, "has a context id that is another's, too", word)?;
             }
             let home = self.environments.home(id).unwrap_or_default();
-            check(self.frames.owner(home) == KERNEL, culprit, "its record is not the kernel's", home)?;
-            let save = home + 1;
-            check(self.frames.owner(save) & !FREEING == id.0, culprit, "its save page is not its own", save)?;
+            check(self.frames.owner(home) & !FREEING == id.0, culprit, "its save page is not its own", home)?;
+            let record = home + 1;
+            check(self.frames.owner(record) == KERNEL, culprit, "its record is not the kernel's", record)?;
         }
         Ok(in_use)
     }

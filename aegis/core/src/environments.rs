@@ -58,7 +58,7 @@ pub struct State {
     contexts: [ContextId; CONTEXTS],
     /// Which of them is installed.
     current: u8,
-    /// The frame of the kernel's record of it; the one behind is its save page.
+    /// The frame of its save page; the one behind is that of the kernel's record of it.
     home: u32,
     /// What it is asked for.
     account: Account,
@@ -154,7 +154,7 @@ impl<'a> Environments<'a> {
         self.unused.is_empty()
     }
 
-    /// The frame that holds the kernel's record of an environment; the one behind is its save page.
+    /// The frame of an environment's save page; the one behind holds the kernel's record of it.
     #[must_use]
     pub fn home(&self, env: EnvId) -> Option<u32> {
         self.state(env).map(|state| state.home)

@@ -10,7 +10,7 @@ use aegis_abi::Error;
 use aegis_abi::frame::{BOUND_ANYWHERE, COUNT, Capability, FREE, FREEING, Frame, KERNEL, PUBLIC, WRITE};
 
 /// Entries of the software TLB that one call searches.
-pub const SEARCH_STEP: u32 = 1024;
+pub const SEARCH_STEP: u32 = 512;
 
 /// The most colours of the instruction cache for which it is known when each was flushed last.
 const COLOURS: usize = 64;
@@ -90,6 +90,12 @@ impl<'a> Frames<'a> {
         self.set_owner(frame, owner);
     }
 
+    /// Goes on as if frames had been unbound so often.
+    #[cfg(test)]
+    pub(crate) fn age(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
     /// How many frames there are. Those with higher numbers are no memory.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -140,6 +146,24 @@ impl<'a> Frames<'a> {
     #[must_use]
     pub fn unbound_since(&self, frame: u32, stamp: u64) -> bool {
         self.nonces[frame as usize] > stamp
+    }
+
+    /// Whether `count` frames from `first` on are all there, have this owner word, and were not unbound after the time
+    /// `stamp`. A loop of a few instructions.
+    #[must_use]
+    pub fn unchanged(&self, first: u32, count: u32, owner: u32, stamp: u64) -> bool {
+        // Negative if one was. Neither loop has a branch within.
+        let late = |nonces: &[u64]| nonces.iter().fold(0, |late, &nonce| late | stamp.wrapping_sub(nonce));
+        let nonces = self.nonces.get(first as usize..first as usize + count as usize);
+        self.owned_by(first, count, owner) && nonces.is_some_and(|nonces| late(nonces) >> 63 == 0)
+    }
+
+    /// Whether `count` frames from `first` on are all there and have this owner word.
+    #[must_use]
+    pub fn owned_by(&self, first: u32, count: u32, owner: u32) -> bool {
+        let entries = self.table.get(first as usize..first as usize + count as usize);
+        let other = |entries: &[Frame]| entries.iter().fold(0, |other, entry| other | entry.owner ^ owner);
+        entries.is_some_and(|entries| other(entries) == 0)
     }
 
     /// Whether a frame is full of zeros: it has been scrubbed, and nobody has been able to write to it since.
@@ -213,13 +237,8 @@ impl<'a> Frames<'a> {
         if self.table[index].binding != 0 {
             self.written(frame);
         }
-        let Frame { owner, binding } = &mut self.table[index];
-        if *owner & FREEING == 0 {
-            *owner |= FREEING;
-            self.sequence += 1;
-            self.nonces[index] = self.sequence;
-            self.verifiers[index] = Verifier { write: self.blank.0, read: self.blank.0 };
-        }
+        self.begin_to_unbind(frame);
+        let Frame { binding, .. } = &mut self.table[index];
         // The TLB at every step, since a miss in between may have refilled it from what was not searched yet.
         match Bound::of(*binding) {
             Bound::Nowhere => Ok(()),
@@ -240,6 +259,18 @@ impl<'a> Frames<'a> {
                 // That was enough for one call, whatever is to follow.
                 Err(Error::Again)
             }
+        }
+    }
+
+    /// Voids a frame's capabilities, and nobody can bind it from now on. What is bound is left to [`Frames::unbind`].
+    pub(crate) fn begin_to_unbind(&mut self, frame: u32) {
+        let index = frame as usize;
+        let owner = &mut self.table[index].owner;
+        if *owner & FREEING == 0 {
+            *owner |= FREEING;
+            self.sequence += 1;
+            self.nonces[index] = self.sequence;
+            self.verifiers[index] = Verifier { write: self.blank.0, read: self.blank.0 };
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! The kernel does it on the machine, the tests to a simulation. Each operation is bounded.
 
+use aegis_abi::ash;
+use aegis_abi::network::{Descriptor, Installed};
+
 /// Entries of the software TLB.
 pub const SOFTWARE_TLB_ENTRIES: u32 = 4096;
 
@@ -38,4 +41,16 @@ pub trait Hardware {
 
     /// The number of colours of the instruction cache.
     fn colours(&self) -> u32;
+
+    /// What is noted of a filter, at the beginning of the frame that pays for it, which no program can write.
+    fn installed(&mut self, frame: u32) -> &mut Installed;
+
+    /// What is noted of a handler, at the beginning of the second of its frames, which no program can write.
+    fn handler(&mut self, frame: u32) -> &mut ash::Installed;
+
+    /// What stands at a place of a ring, which is in this frame: whatever its owner has written.
+    fn descriptor(&mut self, ring: u32, place: u32) -> Descriptor;
+
+    /// Writes the length of the message at a place of a ring.
+    fn set_length(&mut self, ring: u32, place: u32, bytes: u32);
 }

@@ -10,6 +10,8 @@
 //! - [`contexts`]: the names of address spaces in the TLB
 //! - [`slices`]: who owns which time slice, whose turn it is, and what overrunning one costs
 //! - [`revocation`]: who is asked for what, and what may be taken
+//! - [`network`]: who has which packet filter, and where messages go
+//! - [`source`]: in whose name a message is
 //! - [`hardware`]: what the rules need done to the TLBs and to memory
 //! - [`audit`]: the invariants of ownership, and the check of all of them
 //! - [`mappings`]: the guaranteed mappings of an environment, and the check on every pointer that a program passes
@@ -23,11 +25,14 @@ pub mod capability;
 pub mod contexts;
 pub mod environments;
 pub mod frames;
+pub mod handlers;
 pub mod hardware;
 pub mod header;
 pub mod mappings;
+pub mod network;
 pub mod revocation;
 pub mod slices;
+pub mod source;
 pub mod system;
 
 #[cfg(test)]

@@ -14,74 +14,80 @@ use crate::frames::Frames;
 use crate::hardware::Hardware;
 use crate::system::System;
 use aegis_abi::frame::{Capability, FREE, FREEING, WRITE};
+use aegis_abi::network;
 use aegis_abi::revocation::{
-    BACKED, DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, EMPTY, Entry, FRAMES, KINDS, LOST, NO_DEADLINE, Revocation,
-    SAVED, SLICE_LOST, SLICES,
+    BACKED, DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, EMPTY, Entry, FILTER_LOST, FILTERS, FRAMES, HANDLER_LOST,
+    HANDLERS, KINDS, LOST, NO_DEADLINE, Revocation, SAVED, SLICE_LOST, SLICES,
 };
 use aegis_abi::slice::COUNT;
 use aegis_abi::{EnvId, Error};
 
 /// What an environment is asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
-    demands: [Asked; KINDS],
+    /// By kind, as its save page shows it.
+    demands: [Demand; KINDS],
+    /// Of how many that once was.
+    of: [u32; KINDS],
     /// The frame that is being taken from it, 0 if none is: only its bindings are left to be found. The frame counts as
     /// given already.
     taken: u32,
 }
 
-/// A demand, and of how many resources it once was. All zero: none.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    demand: Demand,
-    of: u32,
-}
-
 impl Account {
     /// Nothing is asked.
-    pub(crate) const NONE: Self =
-        Self { demands: [Asked { demand: Demand { left: 0, deadline: 0, flags: 0 }, of: 0 }; KINDS], taken: 0 };
+    pub(crate) const NONE: Self = Self { demands: [NOTHING; KINDS], of: [0; KINDS], taken: 0 };
 
     /// Whether nothing is asked, and nothing being taken.
     pub(crate) fn is_empty(&self) -> bool {
-        self.taken == 0 && self.demands.iter().all(|asked| asked.demand == Demand::default() && asked.of == 0)
+        self.taken == 0 && self.demands.iter().all(|demand| demand.left == 0)
+    }
+
+    /// From now on this is asked of a kind.
+    fn ask(&mut self, kind: u32, demand: Demand) {
+        self.demands[kind as usize] = demand;
+        self.of[kind as usize] = demand.left;
     }
 
     /// One resource less is owed. Whether that was the last.
     fn give(&mut self, kind: u32) -> bool {
-        let asked = &mut self.demands[kind as usize];
-        if asked.demand.left == 0 {
-            return false;
+        match self.demands[kind as usize].left {
+            0 => false,
+            1 => {
+                self.ask(kind, NOTHING);
+                true
+            }
+            left => {
+                self.demands[kind as usize].left = left - 1;
+                false
+            }
         }
-        asked.demand.left -= 1;
-        let met = asked.demand.left == 0;
-        if met {
-            *asked = Self::NONE.demands[0];
-        }
-        met
     }
 
     /// One that was given is had again, or another in its place.
     fn take_back(&mut self, kind: u32) {
-        let Asked { demand, of } = &mut self.demands[kind as usize];
-        if demand.left != 0 && demand.left < *of {
-            demand.left += 1;
+        let left = &mut self.demands[kind as usize].left;
+        if *left != 0 && *left < self.of[kind as usize] {
+            *left += 1;
         }
     }
 
     /// What is wrong with it, if anything is.
     fn check(&self) -> Result<(), &'static str> {
-        for Asked { demand: Demand { left, deadline, flags }, of } in self.demands {
-            if left > of || (left == 0) != (of == 0) {
+        for (demand, &of) in self.demands.iter().zip(&self.of) {
+            if demand.left > of || (demand.left == 0) != (of == 0) {
                 return Err("owes more than it was asked for, or nothing of something");
             }
-            if flags & !EMERGENCY != 0 || flags != 0 && deadline == NO_DEADLINE {
+            if demand.flags != 0 && demand.deadline == NO_DEADLINE || demand.left == 0 && *demand != NOTHING {
                 return Err("is asked for something in an impossible way");
             }
         }
         Ok(())
     }
 }
+
+/// Nothing.
+const NOTHING: Demand = Demand { left: 0, deadline: 0, flags: 0 };
 
 /// What callers and the kernel may know.
 impl System<'_> {
@@ -102,15 +108,13 @@ impl System<'_> {
     /// What is asked of an environment, by kind.
     #[must_use]
     pub fn demands(&self, env: EnvId) -> [Demand; KINDS] {
-        self.environments
-            .account(env)
-            .map_or_else(Default::default, |account| account.demands.map(|asked| asked.demand))
+        self.environments.account(env).map_or([NOTHING; KINDS], |account| account.demands)
     }
 
-    /// Whether anything is asked of an environment.
+    /// Whether anything is asked of an environment. Word by word: the comparison of arrays is a call, for bytes.
     #[must_use]
     pub fn is_asked(&self, env: EnvId) -> bool {
-        self.environments.account(env).is_some_and(|account| account.demands.iter().any(|asked| asked.of != 0))
+        self.environments.account(env).is_some_and(|account| account.of.iter().any(|&of| of != 0))
     }
 
     /// The environment that lives and owns a frame, or is freeing it.
@@ -134,6 +138,27 @@ impl System<'_> {
         let slice = self.slices.vector().get(position as usize).ok_or(Error::BadArgument)?;
         if slice.owner == 0 { Err(Error::NoSuchEnvironment) } else { Ok(EnvId(slice.owner)) }
     }
+
+    /// The environment that lives and has the filter with a number.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if there is no such number, [`Error::NoSuchEnvironment`].
+    pub fn filter_owner(&self, number: u32) -> Result<EnvId, Error> {
+        if number as usize >= network::FILTERS {
+            return Err(Error::BadArgument);
+        }
+        let owner = EnvId(self.network.filter(number).owner);
+        if self.lives(owner) { Ok(owner) } else { Err(Error::NoSuchEnvironment) }
+    }
+
+    /// The environment that lives and has a handler for the filter with a number.
+    ///
+    /// # Errors
+    /// As for [`System::filter_owner`].
+    pub fn handler_owner(&self, number: u32) -> Result<EnvId, Error> {
+        let owner = self.filter_owner(number)?;
+        if self.handler_frame(number) == 0 { Err(Error::NoSuchEnvironment) } else { Ok(owner) }
+    }
 }
 
 /// What is done. That the caller may, [`System::may_revoke`] has said.
@@ -149,6 +174,7 @@ impl System<'_> {
         let most = match kind {
             FRAMES => self.frames.len(),
             SLICES => COUNT as u32,
+            FILTERS | HANDLERS => network::FILTERS as u32,
             _ => return Err(Error::BadArgument),
         };
         let deadline = match within {
@@ -160,13 +186,12 @@ impl System<'_> {
             return Err(Error::BadArgument);
         }
         let account = self.environments.account_mut(env).ok_or(Error::NoSuchEnvironment)?;
-        let asked = &mut account.demands[kind as usize];
-        let former = asked.demand.left;
+        let former = account.demands[kind as usize].left;
         if count == 0 {
-            *asked = Account::NONE.demands[0];
+            account.ask(kind, NOTHING);
             return Ok(former);
         }
-        *asked = Asked { demand: Demand { left: count, deadline, flags }, of: count };
+        account.ask(kind, Demand { left: count, deadline, flags });
         self.environments.notify(env);
         self.statistics.demands = self.statistics.demands.wrapping_add(1);
         Ok(former)
@@ -187,7 +212,7 @@ impl System<'_> {
         now: u32,
         page: &mut Revocation,
     ) -> Result<(), Error> {
-        if self.environments.home(env).is_some_and(|home| frame == home + 1) {
+        if self.environments.home(env) == Some(frame) {
             return Err(Error::Busy);
         }
         if !self.is_taken(env, frame) {
@@ -223,16 +248,58 @@ impl System<'_> {
             return Err(Error::Denied);
         }
         self.slices.free(position, env)?;
+        self.lost(env, SLICES, page, Entry { state: SLICE_LOST, name: position, ..Entry::default() });
+        self.statistics.slices_repossessed = self.statistics.slices_repossessed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes a filter from its owner, `env`, as [`System::filter_owner`] says, at the tick `now`: no message goes to it any more,
+    /// and its handler goes with it. The frames of both are the owner's again.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if nothing may be taken from that one; [`Error::Busy`] if not yet; [`Error::Again`]: an insertion or a
+    /// removal, whoever's, is finished first.
+    pub fn filter_repossess(&mut self, env: EnvId, number: u32, now: u32, page: &mut Revocation) -> Result<(), Error> {
+        self.due(env, FILTERS, now)?;
+        self.settle_filters()?;
+        let frame = self.withdraw(number);
+        let entry = Entry { state: FILTER_LOST, name: number, backing: frame, ..Entry::default() };
+        self.lost(env, FILTERS, page, entry);
+        self.statistics.filters_repossessed = self.statistics.filters_repossessed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Takes the handler of a filter from its owner, `env`, as [`System::handler_owner`] says, at the tick `now`. Its frames
+    /// are the owner's again.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if nothing may be taken from that one; [`Error::Busy`] if not yet.
+    pub fn handler_repossess(
+        &mut self,
+        hw: &mut impl Hardware,
+        env: EnvId,
+        number: u32,
+        now: u32,
+        page: &mut Revocation,
+    ) -> Result<(), Error> {
+        self.due(env, HANDLERS, now)?;
+        let frame = self.unhandle(hw, number);
+        let entry = Entry { state: HANDLER_LOST, name: number, backing: frame, ..Entry::default() };
+        self.lost(env, HANDLERS, page, entry);
+        self.statistics.handlers_repossessed = self.statistics.handlers_repossessed.wrapping_add(1);
+        Ok(())
+    }
+
+    /// An environment has lost a resource of a kind by force: it is told of `loss`.
+    fn lost(&mut self, env: EnvId, kind: u32, page: &mut Revocation, loss: Entry) {
         if let Some(account) = self.environments.account_mut(env) {
-            account.give(SLICES);
+            account.give(kind);
         }
         match page.vector.iter_mut().find(|entry| entry.state == EMPTY) {
-            Some(entry) => *entry = Entry { state: SLICE_LOST, name: position, ..Entry::default() },
+            Some(entry) => *entry = loss,
             None => self.no_room(page),
         }
         self.environments.notify(env);
-        self.statistics.slices_repossessed = self.statistics.slices_repossessed.wrapping_add(1);
-        Ok(())
     }
 
     /// An environment has freed a resource by itself.
@@ -276,7 +343,8 @@ impl System<'_> {
 
     /// Whether something of a kind may be taken from an environment now, and whether in an emergency.
     fn due(&self, env: EnvId, kind: u32, now: u32) -> Result<bool, Error> {
-        let Demand { left, deadline, flags } = self.demands(env)[kind as usize];
+        let demand = |account: &Account| account.demands[kind as usize];
+        let Demand { left, deadline, flags } = self.environments.account(env).map_or(NOTHING, demand);
         if left == 0 || deadline == NO_DEADLINE {
             return Err(Error::Denied);
         }
@@ -305,7 +373,7 @@ impl System<'_> {
     /// capability; not to its save page, which the kernel uses meanwhile.
     fn may_save(&self, env: EnvId, frame: u32, Entry { backing, capability, .. }: Entry) -> bool {
         let owner = self.frames.owner(backing);
-        if backing == frame || self.environments.home(env).is_some_and(|home| backing == home + 1) {
+        if backing == frame || self.environments.home(env) == Some(backing) {
             return false;
         }
         // What is no frame is the kernel's, and no environment lives whose id is the owner word of that, or of a frame

@@ -40,6 +40,8 @@ pub struct Slices<'a> {
     owned: [u32; COUNT / 32],
     /// Later slices that the environment at each index has already used up.
     excess: [u8; EnvId::COUNT],
+    /// By index: slices that it has yet to pay for what its handlers took from others.
+    charged: [u8; EnvId::COUNT],
     position: usize,
     /// Who owned the running slice when it began: only then is it lent by who runs in it. 0 if none is running, or
     /// once it has ended.
@@ -50,6 +52,9 @@ pub struct Slices<'a> {
     forfeited: u32,
 }
 
+/// The most slices that an environment may owe for its handlers; they do not run before it has paid one.
+const CHARGED_MAX: u8 = 4;
+
 impl<'a> Slices<'a> {
     /// A vector that nobody owns anything of. The first slice to run is the one at position 0.
     #[must_use]
@@ -59,6 +64,7 @@ impl<'a> Slices<'a> {
             vector,
             owned: [0; COUNT / 32],
             excess: [0; EnvId::COUNT],
+            charged: [0; EnvId::COUNT],
             position: COUNT - 1,
             lender: 0,
             asked: None,
@@ -124,6 +130,7 @@ impl<'a> Slices<'a> {
             position = next + 1;
         }
         self.excess[usize::from(dead.index())] = 0;
+        self.charged[usize::from(dead.index())] = 0;
         self.asked = self.asked.filter(|&asked| asked != dead);
     }
 
@@ -160,44 +167,65 @@ impl<'a> Slices<'a> {
         Tick::End
     }
 
-    /// Goes on to the next slice whose runner is `ready` and owes nothing. A ready runner that owes excess time pays
-    /// with its slice; one that is not ready would not have used it and so does not pay.
+    /// Whether an environment may be charged a slice more for its handlers.
+    #[must_use]
+    pub fn may_charge(&self, id: EnvId) -> bool {
+        self.charged[usize::from(id.index())] < CHARGED_MAX
+    }
+
+    /// Charges an environment, which may be charged, a slice: the next that comes to it, whether it would use that or not.
+    pub fn charge(&mut self, id: EnvId) {
+        self.charged[usize::from(id.index())] += 1;
+    }
+
+    /// Goes on to the next slice that somebody who is `ready` and owes nothing can use: its runner, or, if that is not ready,
+    /// its owner, who would otherwise depend on a runner who waits. Who is ready and owes excess time pays with the slice; who is
+    /// not ready would not have used it and so does not pay.
     ///
     /// If a whole walk finds only debtors, nobody could use what they forfeit. So as many more rounds as it takes pass
     /// at once: each pays, with each of its slices, what is left of the least debt, and the first that owed that runs.
     ///
-    /// Bounded: asks once at each position.
+    /// Bounded: asks twice at each position.
     pub fn advance(&mut self, mut ready: impl FnMut(EnvId) -> bool) -> Next {
         self.asked = None;
         self.lender = 0;
         let mut owned = false;
-        let mut debtors = heapless::Vec::<usize, COUNT>::new();
+        let mut debtors = heapless::Vec::<(usize, EnvId), COUNT>::new();
         let next = self.position + 1;
         for part in [next..COUNT, 0..next] {
             let mut position = part.start;
             while let Some(next) = self.next_owned(position).filter(|&next| next < part.end) {
                 position = next;
                 owned = true;
-                if ready(EnvId(self.vector[position].runner)) {
-                    if self.owed(position) == 0 {
-                        self.position = position;
-                        return self.run();
+                let Slice { owner, runner } = self.vector[position];
+                let mut user = EnvId(runner);
+                let mut usable = ready(user);
+                if !usable {
+                    let charged = &mut self.charged[usize::from(user.index())];
+                    *charged = charged.saturating_sub(1);
+                    if owner != runner {
+                        user = EnvId(owner);
+                        usable = ready(user);
                     }
-                    self.forfeit(position, 1);
-                    let _ = debtors.push(position);
+                }
+                if usable {
+                    if self.owed(user) == 0 {
+                        return self.run(position, user);
+                    }
+                    self.forfeit(user, 1);
+                    let _ = debtors.push((position, user));
                 }
                 position += 1;
             }
         }
-        let Some(&first) = debtors.iter().min_by_key(|&&position| self.owed(position)) else {
+        let Some(&(position, user)) = debtors.iter().min_by_key(|(_, user)| self.owed(*user)) else {
             return if owned { Next::Idle } else { Next::Nobody };
         };
-        let least = self.owed(first);
-        for &position in &debtors {
-            self.forfeit(position, least);
+        let least = self.owed(user);
+        for &(_, debtor) in &debtors {
+            self.forfeit(debtor, least);
         }
-        self.position = first;
-        self.run()
+        self.run(position, user)
     }
 
     /// The position that is running, or was the last to.
@@ -242,11 +270,11 @@ impl<'a> Slices<'a> {
         self.asked
     }
 
-    /// The slice at the present position begins.
-    fn run(&mut self) -> Next {
-        let Slice { owner, runner } = self.vector[self.position];
-        self.lender = owner;
-        Next::Run(EnvId(runner))
+    /// The slice at a position begins, and `user` runs in it.
+    fn run(&mut self, position: usize, user: EnvId) -> Next {
+        self.position = position;
+        self.lender = self.vector[position].owner;
+        Next::Run(user)
     }
 
     /// The first position from `position` on that has an owner.
@@ -271,17 +299,21 @@ impl<'a> Slices<'a> {
         self.vector.iter().enumerate().all(|(position, slice)| owned(position) == (slice.owner != 0))
     }
 
-    /// What the runner of the slice at `position` owes.
-    fn owed(&self, position: usize) -> u8 {
-        self.excess[usize::from(EnvId(self.vector[position].runner).index())]
+    /// What an environment owes.
+    fn owed(&self, id: EnvId) -> u8 {
+        let index = usize::from(id.index());
+        self.excess[index] + self.charged[index]
     }
 
-    /// The runner of the slice at `position` pays with `slices` slices, or with all that it owes.
-    fn forfeit(&mut self, position: usize, slices: u8) {
-        let excess = &mut self.excess[usize::from(EnvId(self.vector[position].runner).index())];
-        let paid = slices.min(*excess);
-        *excess -= paid;
-        self.forfeited = self.forfeited.wrapping_add(u32::from(paid));
+    /// An environment pays with `slices` slices, or with all that it owes.
+    fn forfeit(&mut self, id: EnvId, slices: u8) {
+        let index = usize::from(id.index());
+        let (charged, excess) = (&mut self.charged[index], &mut self.excess[index]);
+        let handled = slices.min(*charged);
+        *charged -= handled;
+        let late = (slices - handled).min(*excess);
+        *excess -= late;
+        self.forfeited = self.forfeited.wrapping_add(u32::from(handled + late));
     }
 
     /// The slice at `position`, which is `caller`'s.

@@ -10,6 +10,7 @@ use crate::environments::{Begin, Environments};
 use crate::frames::Frames;
 pub use crate::hardware::Hardware;
 use crate::mappings::{Mapping, Mappings, Page};
+use crate::network::Network;
 use crate::slices::{Next, Slices};
 use aegis_abi::frame::{CONTROL, Capability, FREE, FREEING, KERNEL, PUBLIC, READ, REVOKE, WRITE};
 use aegis_abi::public::Statistics;
@@ -25,8 +26,10 @@ pub struct System<'a> {
     pub environments: Environments<'a>,
     /// The processor.
     pub slices: Slices<'a>,
+    /// Packet filters.
+    pub network: Network<'a>,
     /// What has happened since the start.
-    pub statistics: Statistics,
+    pub statistics: &'a mut Statistics,
     pub(crate) key: Key,
     /// The tag of the capability for revocation, so that it need not be made anew each time that one is shown.
     pub(crate) authority: Capability,
@@ -35,9 +38,16 @@ pub struct System<'a> {
 impl<'a> System<'a> {
     /// The system of these tables, whose capabilities are made with `key`.
     #[must_use]
-    pub fn new(frames: Frames<'a>, environments: Environments<'a>, slices: Slices<'a>, key: Key) -> Self {
+    pub fn new(
+        frames: Frames<'a>,
+        environments: Environments<'a>,
+        slices: Slices<'a>,
+        network: Network<'a>,
+        statistics: &'a mut Statistics,
+        key: Key,
+    ) -> Self {
         let authority = key.tag(Resource::Pool, REVOKE);
-        Self { frames, environments, slices, statistics: Statistics::default(), key, authority }
+        Self { frames, environments, slices, network, statistics, key, authority }
     }
 }
 
@@ -188,20 +198,20 @@ impl System<'_> {
         write: bool,
     ) -> Option<(u32, u64)> {
         let owner = self.frames.owner(first);
-        let all = || (first..first + pages).all(|frame| self.frames.owner(frame) == owner);
         // The owner word of a frame that is being freed is no party's id.
         let granted = parties.contains(&EnvId(owner)) || owner == PUBLIC && !write;
-        if granted && all() {
+        if granted && self.frames.owned_by(first, pages, owner) {
             return Some((owner, self.frames.stamp()));
         }
         let Mapping { writable, owner, stamp, .. } = own.of_frames(first, pages)?;
-        let page = |frame| Page { frame: frame << PAGE_SHIFT, writable, owner, stamp };
-        let held = (first..first + pages).all(|frame| self.holds(page(frame)));
+        // As `holds` says it, of all of them.
+        let lives = owner == PUBLIC || self.lives(EnvId(owner));
+        let held = lives && self.frames.unchanged(first, pages, owner, stamp);
         (held && (writable || !write)).then_some((owner, stamp))
     }
 
     /// Unbinds a frame and gives it its next owner. Whatever call began the unbinding, this one says what comes of it.
-    fn hand_over(&mut self, hw: &mut impl Hardware, frame: u32, owner: u32) -> Result<(), Error> {
+    pub(crate) fn hand_over(&mut self, hw: &mut impl Hardware, frame: u32, owner: u32) -> Result<(), Error> {
         self.frames.unbind(hw, frame)?;
         self.frames.set_owner(frame, owner);
         Ok(())
@@ -222,9 +232,9 @@ impl System<'_> {
     }
 
     /// The caller owns a frame, or is freeing it, and it is not its save page, which stays for as long as it lives.
-    fn movable(&self, caller: EnvId, frame: u32) -> Result<(), Error> {
+    pub(crate) fn movable(&self, caller: EnvId, frame: u32) -> Result<(), Error> {
         self.owned(caller, frame)?;
-        if self.environments.home(caller).is_some_and(|home| frame == home + 1) {
+        if self.environments.home(caller) == Some(frame) {
             return Err(Error::Busy);
         }
         Ok(())
@@ -233,8 +243,8 @@ impl System<'_> {
 
 /// Environments (the paper's section 5.1.2).
 impl System<'_> {
-    /// Makes an environment of two frames of the caller's: `frame`, which is even, for the kernel's record of it, whose
-    /// address is `record`, and the next for its save page. Both are zeroed and mapped nowhere. It can't run until it
+    /// Makes an environment of two frames of the caller's: `frame`, which is even, for its save page, and the next for the
+    /// kernel's record of it, whose address is `record`. Both are zeroed and mapped nowhere. It can't run until it
     /// is [opened](System::open). Returns its id and a capability for [`CONTROL`] over it.
     ///
     /// # Errors
@@ -250,16 +260,16 @@ impl System<'_> {
         if !frame.is_multiple_of(2) {
             return Err(Error::BadArgument);
         }
-        // Neither is pinned: the caller's save page stands behind its record, which is not the caller's but the
+        // Neither is pinned: the caller's save page stands before its record, which is not the caller's but the
         // kernel's.
-        let save = frame + 1;
-        self.owned(caller, frame).and(self.owned(caller, save))?;
+        let behind = frame + 1;
+        self.owned(caller, frame).and(self.owned(caller, behind))?;
         if self.environments.full() {
             return Err(Error::Full);
         }
         // One frame a call, for scrubbing takes its time.
         let mut scrubbed = false;
-        for frame in [frame, save] {
+        for frame in [frame, behind] {
             if scrubbed {
                 return Err(Error::Again);
             }
@@ -306,8 +316,9 @@ impl System<'_> {
     pub fn env_destroy(&mut self, env: EnvId) -> bool {
         let Some(home) = self.environments.destroy(env) else { return false };
         self.slices.release(env);
+        self.network.note_death(env);
         // The record's frame is not mapped anywhere, and goes the way of the rest.
-        self.frames.set_owner(home, env.0);
+        self.frames.set_owner(home + 1, env.0);
         self.statistics.ended = self.statistics.ended.wrapping_add(1);
         true
     }
@@ -426,7 +437,7 @@ impl System<'_> {
         let id = self.environments.create(frame, record)?;
         let control = self.key.tag(Resource::Environment(id), CONTROL);
         self.environments.set_control(id, control);
-        for (frame, owner) in [(frame, KERNEL), (frame + 1, id.0)] {
+        for (frame, owner) in [(frame, id.0), (frame + 1, KERNEL)] {
             self.frames.set_owner(frame, owner);
             self.frames.written(frame);
         }

@@ -43,7 +43,8 @@ impl<'m> Buddy<'m> {
 
     /// The smallest order whose blocks have so many words.
     pub(crate) fn order(words: usize) -> usize {
-        words.div_ceil(UNIT).next_power_of_two().ilog2() as usize
+        // The processor does not count zeros.
+        (0..ORDERS - 1).find(|&order| words <= UNIT << order).unwrap_or(ORDERS - 1)
     }
 
     /// Takes a block; the number of its first unit.
@@ -78,6 +79,18 @@ impl<'m> Buddy<'m> {
             order -= 1;
             self.push(unit + (1 << order), order);
         }
+    }
+
+    /// Whether so many blocks of an order could be had.
+    pub(crate) fn has(&self, mut blocks: usize, order: usize) -> bool {
+        for (of, &count) in self.count.iter().skip(order).enumerate() {
+            let there = usize::from(count) << of;
+            if there >= blocks {
+                return true;
+            }
+            blocks -= there;
+        }
+        false
     }
 
     /// How many blocks of an order could be had.

@@ -2,8 +2,9 @@
 //!
 //! However a program writes a filter, equal filters become the same list of steps. Constant shifts go into the offsets; each
 //! different shift that reads the message opens a *level*, a base of its own, and level 0 is the message itself;
-//! comparisons are taken apart into bytes, sorted, and put together again into the widest loads that the alignment
-//! allows. So adjacent comparisons coalesce: two ports of 16 bits are one comparison of 32.
+//! comparisons are gathered in *cells*, the words of memory that they look at, sorted. What is compared of a cell becomes one
+//! load, if that is all four bytes, or one for each half, or each byte. So adjacent comparisons coalesce: two ports of 16
+//! bits are one comparison of 32.
 //!
 //! Every step but a comparison opens a level: it checks, once, that all that is read from that base lies in the message.
 //!
@@ -11,14 +12,10 @@
 //! the other does, and more, the stricter is the first ([`Test`]).
 
 use crate::Error;
-use aegis_abi::filter::{
-    ATOMS_MAX, Atom, COMPARE, INDIRECT, MESSAGE_MIN, OFFSET_MAX, SHIFT, SHIFT_BY, SHIFT_MAX, SHIFTS_MAX,
-};
+use aegis_abi::filter::{ATOMS_MAX, Atom, COMPARE, INDIRECT, MESSAGE_MIN, OFFSET_MAX, SHIFT_BY, SHIFT_MAX, SHIFTS_MAX};
 
 /// The most steps of a filter.
-pub const STEPS_MAX: usize = 48;
-/// The most bytes that the comparisons of a filter may look at.
-pub const BYTES_MAX: usize = 96;
+pub const STEPS_MAX: usize = 24;
 /// Level 0, and one for each shift that reads the message.
 pub const LEVELS: usize = SHIFTS_MAX + 1;
 
@@ -152,7 +149,7 @@ pub struct Step {
 }
 
 /// What a shift reads and makes of it: `bytes` bytes in network order, masked, then scaled.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Load {
     pub(crate) offset: u32,
     pub(crate) bytes: u32,
@@ -181,13 +178,43 @@ struct Level {
     residue: u32,
 }
 
-/// A byte that is compared: level and offset as one number, and what.
+/// A word of memory of which something is compared.
 #[derive(Clone, Copy, Default, Debug)]
-struct Byte {
-    at: u32,
-    mask: u8,
-    value: u8,
+struct Cell {
+    /// The level in 31..16, and which word it is from the last aligned address before the base on.
+    place: u32,
+    /// The bits, and what they are. The first byte is the lowest, as the processor loads it.
+    mask: u32,
+    value: u32,
 }
+
+impl Cell {
+    /// Takes in another of the same place.
+    fn merge(&mut self, other: Self) -> Result<(), Error> {
+        let agree = (self.value ^ other.value) & self.mask & other.mask == 0;
+        self.mask |= other.mask;
+        self.value |= other.value;
+        if agree { Ok(()) } else { Err(Error::Malformed) }
+    }
+}
+
+/// An atom's first four bytes.
+const fn head(atom: &Atom) -> u32 {
+    u32::from_le_bytes([atom.kind, atom.bits, atom.scale.cast_unsigned(), atom.reserved])
+}
+
+const COMPARE_BYTE: u32 = head(&Atom::equal(0, 8, 0));
+const COMPARE_HALF: u32 = head(&Atom::equal(0, 16, 0));
+const COMPARE_WORD: u32 = head(&Atom::equal(0, 32, 0));
+const PLAIN_SHIFT: u32 = head(&Atom::shift(0));
+
+/// Whether something counts of both bytes of a half.
+const fn is_half(mask: u32) -> bool {
+    mask > 0xff && mask & 0xff != 0
+}
+
+/// The most cells: two for each comparison.
+const CELLS_MAX: usize = 2 * ATOMS_MAX;
 
 /// A filter in canonical form.
 pub struct Canonical {
@@ -195,8 +222,9 @@ pub struct Canonical {
     len: usize,
     levels: [Level; LEVELS],
     level_count: usize,
-    bytes: [Byte; BYTES_MAX],
-    byte_count: usize,
+    /// In order of their places, one for each.
+    cells: [Cell; CELLS_MAX],
+    cell_count: usize,
 }
 
 impl Canonical {
@@ -209,8 +237,8 @@ impl Canonical {
             len: 0,
             levels: [Level { from: 0, load, need: 0, modulus: 0, residue: 0 }; LEVELS],
             level_count: 0,
-            bytes: [Byte { at: 0, mask: 0, value: 0 }; BYTES_MAX],
-            byte_count: 0,
+            cells: [Cell { place: 0, mask: 0, value: 0 }; CELLS_MAX],
+            cell_count: 0,
         }
     }
 
@@ -224,28 +252,43 @@ impl Canonical {
         if atoms.len() > ATOMS_MAX || atoms.last().is_none_or(|last| last.kind != COMPARE) {
             return Err(Error::Malformed);
         }
-        self.byte_count = 0;
+        self.cell_count = 0;
         self.level_count = 1;
         // The message lies at 2 modulo 4, so that what follows an Ethernet header of 14 bytes is aligned.
         self.levels[0] = Level { modulus: 4, residue: 2, ..Level::default() };
-        let (mut level, mut origin, mut next) = (0, 0, None);
+        let (mut level, mut origin, mut next, mut in_order) = (0, 0, None, true);
         for atom in atoms {
-            if atom.reserved != 0 || atom.offset > OFFSET_MAX || next.is_some() && atom.kind != COMPARE {
+            if atom.offset > OFFSET_MAX {
                 return Err(Error::Malformed);
             }
             let offset = origin + atom.offset;
-            match atom.kind {
-                COMPARE if atom.scale == 0 => self.compare(next.take().unwrap_or(level), offset, atom)?,
-                SHIFT if atom.bits == 0 && atom.scale == 0 && atom.mask | atom.value == 0 => {
+            // Kind and bits of nearly all atoms, whose scale and reserved byte are zero.
+            let bytes = match head(atom) {
+                COMPARE_BYTE => 1,
+                COMPARE_HALF => 2,
+                COMPARE_WORD => 4,
+                PLAIN_SHIFT if next.is_none() && atom.mask | atom.value == 0 => {
                     origin = if offset <= OFFSET_MAX { offset } else { return Err(Error::Malformed) };
+                    continue;
                 }
-                SHIFT_BY if atom.value == 0 => level = self.level(level, offset, atom)?,
-                INDIRECT if atom.value == 0 => next = Some(self.level(level, offset, atom)?),
+                _ if next.is_none() && atom.reserved == 0 && atom.value == 0 => {
+                    let to = self.level(level, offset, atom)?;
+                    match atom.kind {
+                        SHIFT_BY => level = to,
+                        INDIRECT => next = Some(to),
+                        _ => return Err(Error::Malformed),
+                    }
+                    continue;
+                }
                 _ => return Err(Error::Malformed),
-            }
+            };
+            in_order &= self.compare(next.take().unwrap_or(level), offset, bytes, atom)?;
         }
         if self.level_count > 2 {
-            self.sort_levels();
+            in_order &= self.sort_levels();
+        }
+        if !in_order {
+            self.sort()?;
         }
         self.combine()
     }
@@ -257,64 +300,86 @@ impl Canonical {
         if fits && atom.mask != 0 && offset + bytes <= OFFSET_MAX { Ok(bytes) } else { Err(Error::Malformed) }
     }
 
-    /// Notes the bytes of a comparison, in order.
-    fn compare(&mut self, level: usize, offset: u32, atom: &Atom) -> Result<(), Error> {
-        let bytes = Self::access(offset, atom)?;
-        if atom.value & !atom.mask != 0 {
+    /// Notes what a comparison looks at, a cell or two; whether that is behind what was noted before.
+    #[inline(always)]
+    fn compare(&mut self, level: usize, offset: u32, bytes: u32, atom: &Atom) -> Result<bool, Error> {
+        let left = 32 - 8 * bytes;
+        let all = u32::MAX >> left;
+        if atom.mask > all || atom.mask == 0 || atom.value & !atom.mask != 0 || offset + bytes > OFFSET_MAX {
             return Err(Error::Malformed);
         }
-        let (mut at, end) = ((level as u32) << 16 | offset, (level as u32) << 16 | (offset + bytes));
-        let left = 32 - 8 * bytes;
-        let (mut mask, mut value) = (atom.mask << left, atom.value << left);
-        // As a rule they come in order.
-        let behind = self.byte_count.checked_sub(1).and_then(|last| self.bytes.get(last));
-        let in_order = behind.is_none_or(|last| last.at < at);
-        let mut need = 0;
-        while at < end {
-            let byte = Byte { at, mask: (mask >> 24) as u8, value: (value >> 24) as u8 };
-            at += 1;
-            (mask, value) = (mask << 8, value << 8);
-            if byte.mask == 0 {
-                continue;
-            }
-            need = (at & 0xffff).max(need);
-            if in_order {
-                *self.bytes.get_mut(self.byte_count).ok_or(Error::TooLong)? = byte;
-                self.byte_count += 1;
-            } else {
-                self.note(byte)?;
-            }
+        // As the processor loads it. To swap bytes takes it many instructions.
+        let swapped = |number: u32| (number << left).swap_bytes();
+        let (mask, value) = (if atom.mask == all { all } else { swapped(atom.mask) }, swapped(atom.value));
+        // Bytes of which nothing counts are not read.
+        let (mut need, mut rest) = (offset + bytes, atom.mask);
+        while rest & 0xff == 0 {
+            (need, rest) = (need - 1, rest >> 8);
         }
-        let level = &mut self.levels[level];
-        level.need = level.need.max(need);
-        Ok(())
+        let of = &mut self.levels[level];
+        if of.need < need {
+            of.need = need;
+        }
+        let address = of.residue + offset;
+        let (place, shift) = ((level as u32) << 16 | address >> 2, 8 * (address & 3));
+        let first = Cell { place, mask: mask << shift, value: value << shift };
+        if shift <= left {
+            return self.note(first);
+        }
+        let second = Cell { place: place + 1, mask: mask >> (32 - shift), value: value >> (32 - shift) };
+        Ok(self.note(first)? & self.note(second)?)
     }
 
-    /// Notes a byte where it belongs.
-    fn note(&mut self, byte: Byte) -> Result<(), Error> {
-        let noted = self.bytes.get_mut(..=self.byte_count).ok_or(Error::TooLong)?;
-        let mut place = noted.len() - 1;
-        while place > 0 && noted[place - 1].at > byte.at {
-            noted[place] = noted[place - 1];
-            place -= 1;
+    /// Notes a cell, of which bits may be noted already; whether it is behind the others.
+    #[inline]
+    fn note(&mut self, cell: Cell) -> Result<bool, Error> {
+        if cell.mask == 0 {
+            return Ok(true);
         }
-        if place > 0 && noted[place - 1].at == byte.at {
-            // What was moved up goes back.
-            noted.copy_within(place + 1.., place);
-            let same = &mut noted[place - 1];
-            if (same.value ^ byte.value) & same.mask & byte.mask != 0 {
-                return Err(Error::Malformed);
+        let count = self.cell_count;
+        let mut in_order = true;
+        if let Some(last) = self.cells.get_mut(count.wrapping_sub(1)) {
+            if last.place == cell.place {
+                return last.merge(cell).map(|()| true);
             }
-            same.mask |= byte.mask;
-            same.value |= byte.value;
-            return Ok(());
+            in_order = last.place < cell.place;
         }
-        noted[place] = byte;
-        self.byte_count += 1;
+        *self.cells.get_mut(count).ok_or(Error::TooLong)? = cell;
+        self.cell_count = count + 1;
+        Ok(in_order)
+    }
+
+    /// Sorts the cells (Shell's way), and puts those of one place together.
+    #[inline(never)]
+    fn sort(&mut self) -> Result<(), Error> {
+        let cells = self.cells.get_mut(..self.cell_count).unwrap_or_default();
+        for gap in [10, 4, 1] {
+            for from in gap..cells.len() {
+                let cell = cells[from];
+                let mut to = from;
+                while to >= gap && cells[to - gap].place > cell.place {
+                    cells[to] = cells[to - gap];
+                    to -= gap;
+                }
+                cells[to] = cell;
+            }
+        }
+        let mut last = 0;
+        for next in 1..cells.len() {
+            let cell = cells[next];
+            if cells[last].place == cell.place {
+                cells[last].merge(cell)?;
+            } else {
+                last += 1;
+                cells[last] = cell;
+            }
+        }
+        self.cell_count = cells.len().min(last + 1);
         Ok(())
     }
 
     /// The level that a shift leads to.
+    #[inline(never)]
     fn level(&mut self, from: usize, offset: u32, atom: &Atom) -> Result<usize, Error> {
         let bytes = Self::access(offset, atom)?;
         let mut load = Load { offset, bytes, mask: atom.mask, scale: atom.scale.into() };
@@ -325,10 +390,11 @@ impl Canonical {
             load.mask &= u32::MAX << -load.scale;
         }
         let most = match load.scale {
-            left @ 0.. => u64::from(load.mask) << left,
-            right => u64::from(load.mask >> -right),
+            left @ 0.. if load.mask <= SHIFT_MAX >> left => load.mask << left,
+            0.. => return Err(Error::Malformed),
+            right => load.mask >> -right,
         };
-        if load.mask == 0 || most > u64::from(SHIFT_MAX) {
+        if load.mask == 0 || most > SHIFT_MAX {
             return Err(Error::Malformed);
         }
         // Bytes of which nothing counts are not read.
@@ -344,62 +410,73 @@ impl Canonical {
         }
         let parent = &mut self.levels[from];
         parent.need = parent.need.max(load.offset + load.bytes);
-        let modulus = parent.modulus.min(1 << most.trailing_zeros().min(2));
-        let residue = parent.residue % modulus;
+        // The lowest bit of all that the shift may be, but 4 at most.
+        let step = (most | 4) & (most | 4).wrapping_neg();
+        let modulus = parent.modulus.min(step);
+        let residue = parent.residue & (modulus - 1);
         let level = self.levels.get_mut(self.level_count).ok_or(Error::TooLong)?;
         *level = Level { from, load, need: 0, modulus, residue };
         self.level_count += 1;
         Ok(self.level_count - 1)
     }
 
-    /// Numbers the levels by what they read, each behind the one that it is read from.
-    fn sort_levels(&mut self) {
+    /// Numbers the levels in the order in which what opens them is preferred, each behind the one that it is read from, so
+    /// that one more of them never makes a filter less preferred; whether they were so numbered.
+    #[inline(never)]
+    fn sort_levels(&mut self) -> bool {
         let old = self.levels;
         let mut numbers = [0; LEVELS];
         let mut done = [true, false, false, false, false];
         for number in 1..self.level_count {
             let ready = (1..self.level_count).filter(|&level| !done[level] && done[old[level].from]);
-            let first = ready.min_by_key(|&level| (numbers[old[level].from], old[level].load));
+            let first = ready.min_by_key(|&level| Test::shift(0, numbers[old[level].from], old[level].load, 0));
             // Levels are read from levels that were there before, so there is always one.
-            let Some(first) = first else { return };
+            let Some(first) = first else { return true };
             done[first] = true;
             numbers[first] = number;
             self.levels[number] = Level { from: numbers[old[first].from], ..old[first] };
         }
-        let bytes = self.bytes.get_mut(..self.byte_count).unwrap_or_default();
-        for byte in &mut *bytes {
-            byte.at = (numbers[(byte.at >> 16) as usize] as u32) << 16 | byte.at & 0xffff;
+        for cell in self.cells.iter_mut().take(self.cell_count) {
+            cell.place = (numbers[(cell.place >> 16) as usize] as u32) << 16 | cell.place & 0xffff;
         }
-        bytes.sort_unstable_by_key(|byte| byte.at);
+        numbers.is_sorted()
     }
 
     /// Makes the steps.
     fn combine(&mut self) -> Result<(), Error> {
         self.len = 0;
-        let mut place = 0;
+        let mut next = 0;
         for number in 0..self.level_count {
-            let level = self.levels[number];
+            let &Level { from, load, need, modulus, residue } = &self.levels[number];
             if number > 0 {
-                self.push(Test::shift(number, level.from, level.load, level.need), 0)?;
-            } else if level.need > MESSAGE_MIN {
-                self.push(Test::bound(level.need), 0)?;
+                self.push(Test::shift(number, from, load, need), 0)?;
+            } else if need > MESSAGE_MIN {
+                self.push(Test::bound(need), 0)?;
             }
-            while let Some(rest) = self.bytes.get(place..self.byte_count)
-                && let Some(first) = rest.first()
-                && (first.at >> 16) as usize == number
+            let word = if modulus == 4 { Width::Word } else { Width::WordAnywhere };
+            let half = if modulus >= 2 { Width::Half } else { Width::HalfAnywhere };
+            while next < self.cell_count
+                && let Some(&Cell { place, mask, value }) = self.cells.get(next)
+                && (place >> 16) as usize == number
             {
-                let (width, offset) = (widest(&level, rest), first.at & 0xffff);
-                let (mut mask, mut value, mut shift) = (0, 0, 0);
-                for byte in rest {
-                    mask |= u32::from(byte.mask) << shift;
-                    value |= u32::from(byte.value) << shift;
-                    shift += 8;
-                    place += 1;
-                    if shift == 8 * width.bytes() {
-                        break;
+                next += 1;
+                // The first byte of the cell may lie before the base; those that are compared don't.
+                let at = ((place & 0xffff) << 2).wrapping_sub(residue);
+                let mut push = |at, width, mask, value| self.push(Test::compare(number, at, width, mask), value);
+                let (low, high) = (mask & 0xffff, mask >> 16);
+                if is_half(low) && is_half(high) {
+                    push(at, word, mask, value)?;
+                    continue;
+                }
+                for (at, mask, value) in [(at, low, value & 0xffff), (at.wrapping_add(2), high, value >> 16)] {
+                    if is_half(mask) {
+                        push(at, half, mask, value)?;
+                    } else if mask > 0xff {
+                        push(at.wrapping_add(1), Width::Byte, mask >> 8, value >> 8)?;
+                    } else if mask != 0 {
+                        push(at, Width::Byte, mask, value)?;
                     }
                 }
-                self.push(Test::compare(number, offset, width, mask), value)?;
             }
         }
         Ok(())
@@ -419,44 +496,12 @@ impl Canonical {
 
     /// Which bits this filter compares of what `test` loads, at the filter's `level`, and what they must be.
     pub(crate) fn compared(&self, level: usize, test: Test) -> (u32, u32) {
-        let first = (level as u32) << 16 | test.offset();
-        let bytes = self.bytes.get(..self.byte_count).unwrap_or_default();
-        let start = bytes.partition_point(|byte| byte.at < first);
-        let (mut mask, mut value) = (0, 0);
-        for byte in &bytes[start..] {
-            let n = byte.at - first;
-            if n >= test.width().bytes() {
-                break;
-            }
-            mask |= u32::from(byte.mask) << (8 * n);
-            value |= u32::from(byte.value) << (8 * n);
-        }
-        (mask, value)
-    }
-}
-
-/// The widest load that begins with the first of `bytes`, all of which it compares.
-fn widest(level: &Level, bytes: &[Byte]) -> Width {
-    let [first, second, ..] = bytes else { return Width::Byte };
-    if second.at != first.at + 1 {
-        return Width::Byte;
-    }
-    let address = level.residue + (first.at & 0xffff);
-    if let [_, _, third, fourth, ..] = bytes
-        && third.at == first.at + 2
-        && fourth.at == first.at + 3
-    {
-        if level.modulus < 4 {
-            return Width::WordAnywhere;
-        } else if address.is_multiple_of(4) {
-            return Width::Word;
-        }
-    }
-    if level.modulus < 2 {
-        Width::HalfAnywhere
-    } else if address.is_multiple_of(2) {
-        Width::Half
-    } else {
-        Width::Byte
+        let address = self.levels[level].residue + test.offset();
+        let place = (level as u32) << 16 | address >> 2;
+        let cells = self.cells.get(..self.cell_count).unwrap_or_default();
+        let at = cells.partition_point(|cell| cell.place < place);
+        let cell = cells.get(at).filter(|cell| cell.place == place).copied().unwrap_or_default();
+        let (shift, all) = (8 * (address & 3), test.width().all());
+        (cell.mask >> shift & all, cell.value >> shift & all)
     }
 }

@@ -119,7 +119,7 @@ impl<'m> Code<'m> {
 
     /// Whether there is room for whatever inserting a filter may take, tables aside.
     pub(crate) fn has_room(&self) -> bool {
-        self.blocks.available(ORDER_MAX) >= BLOCKS_SPARE
+        self.blocks.has(BLOCKS_SPARE, ORDER_MAX)
     }
 
     /// Writes the exit of a node.
@@ -145,32 +145,43 @@ impl<'m> Code<'m> {
         }
     }
 
-    /// The node with which the block begins that a node is part of.
-    fn root(trie: &Trie, mut node: u16) -> u16 {
-        while trie.node(node).block == 0 && trie.node(node).parent != 0 {
-            node = trie.edge(trie.node(node).parent).node;
-        }
-        node
-    }
-
     /// Whether a node may be a part of the block before it.
     pub(crate) fn joins(trie: &Trie, node: u16) -> bool {
         let parent = trie.node(node).parent;
-        if parent == 0 || trie.group(parent) != node {
-            return false;
-        }
-        let before = trie.node(trie.edge(parent).node);
-        before.count == 1 && Mode::of(before.mode) == Mode::Compare
+        parent != 0 && trie.group(parent) == node && trie.straight(trie.edge(parent).node) == parent
     }
 
-    /// Generates the block again that a node is part of, and whatever refers to it if it had to move.
+    /// Generates the block again that a node is part of, from that node on, and whatever refers to it if it had to move.
     ///
     /// With `join`, nodes that may now be a part of it become so. Without, the code gets no longer than it was if there
     /// are not more keys than there were, and so does not move.
     pub(crate) fn compile(&mut self, trie: &mut Trie, node: u16, join: bool) {
-        let root = Self::root(trie, node);
-        if self.compile_block(trie, root, join) {
+        if let Some(root) = self.compile_in_place(trie, node, join)
+            && self.compile_block(trie, root, join, !join)
+        {
             self.relink(trie, root, join);
+        }
+    }
+
+    /// The same if it need not move; otherwise the node that the block begins with, which has to be generated elsewhere.
+    pub(crate) fn compile_in_place(&mut self, trie: &mut Trie, mut node: u16, join: bool) -> Option<u16> {
+        // The node to begin with, and the one that the block begins with.
+        let mut from = 0;
+        while trie.node(node).block == 0 && trie.node(node).parent != 0 {
+            if from == 0 && trie.node(node).order != 0 {
+                from = node;
+            }
+            node = trie.edge(trie.node(node).parent).node;
+        }
+        let (block, order) = (trie.node(node).block.into(), trie.node(node).order.into());
+        if block == 0 {
+            return Some(node);
+        }
+        let from = if from == 0 { node } else { from };
+        self.gather(trie, from, join);
+        match self.emit_block(trie, from, block, order) {
+            Some(_) => None,
+            None => Some(node),
         }
     }
 
@@ -193,6 +204,9 @@ impl<'m> Code<'m> {
     pub(crate) fn set_result(&mut self, trie: &mut Trie, edge: u16, join: bool) {
         let (node, key) = (trie.edge(edge).node, trie.edge(edge).key);
         let of = trie.node(node);
+        if of.others() != 0 && of.inline() != edge {
+            return self.compile_others(trie, node);
+        }
         if Mode::of(of.mode) == Mode::Compare {
             return self.compile(trie, node, join);
         }
@@ -218,16 +232,18 @@ impl<'m> Code<'m> {
         }
     }
 
-    /// Generates the block that begins with a node; whether it is now elsewhere.
-    pub(crate) fn compile_block(&mut self, trie: &mut Trie, root: u16, join: bool) -> bool {
+    /// Generates the block that begins with a node, in its place if that is to be tried; whether it is now elsewhere.
+    pub(crate) fn compile_block(&mut self, trie: &mut Trie, root: u16, join: bool, in_place: bool) -> bool {
         let estimate = self.gather(trie, root, join);
         let (block, order) = (usize::from(trie.node(root).block), usize::from(trie.node(root).order));
-        if block != 0 && self.emit_block(trie, root, block, order).is_some() {
+        if in_place && block != 0 && self.emit_block(trie, root, block, order).is_some() {
             return false;
         }
         // The estimate may be too low; the largest block never is.
         for try_order in [Buddy::order(estimate), ORDER_MAX] {
             let Some(unit) = self.blocks.take(try_order) else { continue };
+            let of = trie.node_mut(root);
+            (of.block, of.order) = (unit as u16, try_order as u8);
             let Some(len) = self.emit_block(trie, root, unit, try_order) else {
                 self.blocks.give(unit, try_order);
                 continue;
@@ -237,10 +253,11 @@ impl<'m> Code<'m> {
             if block != 0 {
                 self.blocks.give(block, order);
             }
-            let node = trie.node_mut(root);
-            (node.block, node.order) = (unit as u16, fits as u8);
+            trie.node_mut(root).order = fits as u8;
             return true;
         }
+        let of = trie.node_mut(root);
+        (of.block, of.order) = (block as u16, order as u8);
         // `has_room` sees to it that this does not happen. If it did, nobody would get a message rather than the wrong one.
         self.entry = self.at;
         false
@@ -252,8 +269,8 @@ impl<'m> Code<'m> {
         let mut node = root;
         loop {
             let of = trie.node(node);
-            let child = trie.edge(of.edges).child;
-            if of.count != 1 || Mode::of(of.mode) != Mode::Compare || child == 0 {
+            let child = trie.edge(trie.straight(node)).child;
+            if child == 0 {
                 let tables = if Mode::of(of.mode) == Mode::Compare { 0 } else { 28 };
                 return words + 8 + tables + 6 * usize::from(of.count).min(SEARCH_MAX);
             }
@@ -268,21 +285,106 @@ impl<'m> Code<'m> {
         }
     }
 
+    /// Generates the block of a node's values that are not compared where the node is.
+    pub(crate) fn compile_others(&mut self, trie: &mut Trie, node: u16) {
+        let of = trie.node(node);
+        let (old, old_order) = (usize::from(of.others()), usize::from(of.old.size));
+        // So many words are enough, whatever the values lead to.
+        let order = Buddy::order(8 + 8 * usize::from(of.count));
+        if old != 0 && old_order >= order {
+            self.emit_others(trie, node, old, old_order);
+            return;
+        }
+        let Some(unit) = self.blocks.take(order) else {
+            // As in `compile_block`.
+            self.entry = self.at;
+            return;
+        };
+        let of = trie.node_mut(node);
+        (of.old.at, of.old.size) = (unit as u16, order as u8);
+        self.emit_others(trie, node, unit, order);
+        if old != 0 {
+            self.blocks.give(old, old_order);
+        }
+        self.go_to_others(trie, node);
+    }
+
+    fn emit_others(&mut self, trie: &mut Trie, node: u16, unit: usize, order: usize) -> Option<()> {
+        let first = unit * UNIT;
+        let place = self.words.get_mut(first..first + (UNIT << order))?;
+        let asm = Assembler::new(place, self.at + 4 * first as u32);
+        let mut emitter = Emitter { asm, trie, at: self.at, tables_at: self.tables_at };
+        emitter.load(emitter.trie.node(node).test);
+        emitter.search_values(node, emitter.exit(node));
+        let len = emitter.asm.finish().ok()?;
+        self.changes.note(first as u32, len as u32);
+        Some(())
+    }
+
+    /// Has the code of a node go to that block, which is elsewhere now.
+    fn go_to_others(&mut self, trie: &mut Trie, node: u16) {
+        let child = trie.node(trie.edge(trie.node(node).inline()).child);
+        // The branch of its comparison, and its slot, are just before what goes on.
+        let Some(branch) = usize::from(child.order).checked_sub(2).filter(|_| child.block == 0) else {
+            return self.compile(trie, node, true);
+        };
+        let mut root = node;
+        while trie.node(root).block == 0 && trie.node(root).parent != 0 {
+            root = trie.edge(trie.node(root).parent).node;
+        }
+        let at = UNIT * usize::from(trie.node(root).block) + branch;
+        let distance = (UNIT * usize::from(trie.node(node).others())).wrapping_sub(at + 1);
+        if let Some(word) = self.words.get_mut(at) {
+            *word = *word & 0xffff_0000 | distance as u32 & 0xffff;
+            self.changes.note(at as u32, 1);
+        }
+    }
+
+    /// Gives back a node's block of other values.
+    pub(crate) fn free_others(&mut self, trie: &mut Trie, node: u16) {
+        let of = trie.node_mut(node);
+        if of.others() != 0 {
+            let Table { at, size, .. } = core::mem::take(&mut of.old);
+            self.blocks.give(at.into(), size.into());
+        }
+    }
+
+    /// Generates what has changed since a value of a node is gone that was compared, and there are others.
+    pub(crate) fn value_gone(&mut self, trie: &mut Trie, node: u16, edge: u16) {
+        let of = trie.node_mut(node);
+        if of.others() == 0 {
+        } else if of.inline() == edge {
+            of.old.from = 0;
+        } else if of.count > 1 || of.inline() == 0 {
+            return self.compile_others(trie, node);
+        } else {
+            self.free_others(trie, node);
+        }
+        self.compile(trie, node, false);
+    }
+
     /// Gives back a node's block.
     pub(crate) fn free_block(&mut self, trie: &mut Trie, node: u16) {
         let of = trie.node_mut(node);
         if of.block != 0 {
             self.blocks.give(of.block.into(), of.order.into());
-            of.block = 0;
+            (of.block, of.order) = (0, 0);
         }
     }
 
-    fn emit_block(&mut self, trie: &Trie, root: u16, unit: usize, order: usize) -> Option<usize> {
+    /// Emits a block, from a node on that it begins with or is part of; how many words it has, if it fits.
+    fn emit_block(&mut self, trie: &mut Trie, from: u16, unit: usize, order: usize) -> Option<usize> {
         let (first, words) = (unit * UNIT, UNIT << order);
         let place = self.words.get_mut(first..first + words)?;
-        let asm = Assembler::new(place, self.at + 4 * first as u32);
-        let len = Emitter { asm, trie, at: self.at, tables_at: self.tables_at }.path(root)?;
-        self.changes.note(first as u32, len as u32);
+        let mut asm = Assembler::new(place, self.at + 4 * first as u32);
+        let of = trie.node(from);
+        // Behind a comparison there is a slot that its load may go into.
+        let open = trie.node(trie.edge(of.parent).node).test.compares();
+        let before = if of.block == 0 { usize::from(of.order) } else { 0 };
+        asm.resume(before, open);
+        let len = Emitter { asm, trie, at: self.at, tables_at: self.tables_at }.path(from)?;
+        let start = before.saturating_sub(1);
+        self.changes.note((first + start) as u32, (len - start) as u32);
         Some(len)
     }
 
@@ -316,6 +418,7 @@ impl<'m> Code<'m> {
 
     /// Gives back the tables of a node that has no edges.
     pub(crate) fn free_tables(&mut self, trie: &mut Trie, node: u16) {
+        self.free_others(trie, node);
         let of = trie.node_mut(node);
         let (mode, table, old) = (Mode::of(of.mode), of.table, of.old);
         (of.mode, of.table, of.old) = (0, Table::default(), Table::default());
@@ -351,21 +454,23 @@ impl<'m> Code<'m> {
         let (mode, count) = (Mode::of(of.mode), usize::from(of.count) + 1);
         let is_byte = of.test.width() == Width::Byte;
         if mode != Mode::Keys && is_byte {
-            let keys = trie.edges_of(node).take(256).map(|edge| trie.edge(edge).key);
-            let (low, high) = keys.fold((key, key), |(low, high), key| (low.min(key), high.max(key)));
-            let dense = count > COMPARES_MAX && high - low < DENSE;
-            if mode == Mode::Compare && count <= SEARCH_MAX && !dense {
-                return Ok(true);
-            }
             let old = of.table;
-            if mode == Mode::Array && low >= old.from.into() && high <= u32::from(old.from) + u32::from(old.size) {
+            if mode == Mode::Array && (old.from.into()..=u32::from(old.from) + u32::from(old.size)).contains(&key) {
                 return Ok(false);
             }
-            let size = (high - low) as u8;
+            let keys = trie.edges_of(node).take(256).map(|edge| trie.edge(edge).key);
+            let (low, high) = keys.fold((key, key), |(low, high), key| (low.min(key), high.max(key)));
+            let dense = high - low < DENSE;
+            if mode == Mode::Compare && count <= SEARCH_MAX && !(dense && count > COMPARES_MAX) {
+                return Ok(true);
+            }
+            // One of all values need never be made again.
+            let (low, size) = if dense { (low, (high - low) as u8) } else { (0, u8::MAX) };
             let at = self.take_table(usize::from(size) + 1)?;
             if mode == Mode::Array {
                 self.free_array(old);
             }
+            self.free_others(trie, node);
             let of = trie.node_mut(node);
             of.table = Table { at, from: low as u16, size, ..Table::default() };
             of.mode = Mode::Array as u8;
@@ -378,6 +483,7 @@ impl<'m> Code<'m> {
             }
             let keys = trie.edges_of(node).map(|edge| trie.edge(edge).key).chain([key]);
             let table = self.new_slots(SIZE_MIN, table::choose(keys, SIZE_MIN))?;
+            self.free_others(trie, node);
             let of = trie.node_mut(node);
             (of.table, of.mode) = (table, Mode::Keys as u8);
             self.fill(trie, node);
@@ -432,13 +538,18 @@ impl<'m> Code<'m> {
         }
     }
 
-    /// Moves a group of the table that is being emptied; whether that was the last.
+    /// Moves a group of the table that is being emptied, or frees that if it is empty: not both in one call, which is to be
+    /// short. Whether it has gone.
     fn move_some(&mut self, trie: &mut Trie, node: u16) -> bool {
-        let Table { mut at, .. } = trie.node(node).old;
-        if at == 0 {
+        let (mut table, mut old) = (trie.node(node).table, trie.node(node).old);
+        if old.at == 0 {
             return false;
         }
-        let (mut table, mut old) = (trie.node(node).table, trie.node(node).old);
+        if old.count == 0 {
+            self.free_slots(old);
+            trie.node_mut(node).old = Table::default();
+            return true;
+        }
         while let Some([key, result]) = self.slots(old).any(old.from.into()) {
             if !self.slots(table).insert(key, result) {
                 break;
@@ -448,14 +559,9 @@ impl<'m> Code<'m> {
             table.count += 1;
         }
         old.from = (old.from + 1) % ((1_u32 << old.size) / GROUP as u32) as u16;
-        if old.count == 0 {
-            self.free_slots(old);
-            at = 0;
-            old = Table::default();
-        }
         let of = trie.node_mut(node);
         (of.table, of.old) = (table, old);
-        at == 0
+        false
     }
 
     /// Where code goes that nobody's message comes to.
@@ -504,14 +610,39 @@ const fn accepting(filter: u16) -> [u32; 2] {
 }
 
 fn accept(asm: &mut Assembler, filter: u16) {
-    asm.li(RESULT, filter.into());
-    asm.jr(Register::RA);
+    asm.words(accepting(filter), false);
 }
+
+const NOP: u32 = encode::nop();
+
+/// Makes `$t1` a number: one word or two, the second of which is 0 if it is one.
+const fn number(number: u32) -> [u32; 2] {
+    let (upper, lower) = ((number >> 16) as u16, number as u16);
+    match (upper, lower) {
+        (0xffff, 0x8000..) => [encode::addiu(T1, ZERO, lower as i16), 0],
+        (0, _) => [encode::ori(T1, ZERO, lower), 0],
+        (_, 0) => [encode::lui(T1, upper), 0],
+        _ => [encode::lui(T1, upper), encode::ori(T1, T1, lower)],
+    }
+}
+
+/// Goes on with what a table gave: the number of a filter...
+const GO_ON: [u32; 2] = [encode::jr(Register::RA), encode::nop()];
+/// ...or the address of code.
+const GO_ON_DEEP: [u32; 7] = [
+    encode::srl(T1, RESULT, 16),
+    encode::bne(T1, ZERO, 3),
+    encode::nop(),
+    encode::jr(Register::RA),
+    encode::nop(),
+    encode::jr(RESULT),
+    encode::nop(),
+];
 
 /// Emits the code of one block.
 struct Emitter<'a, 'm> {
     asm: Assembler<'a>,
-    trie: &'a Trie<'m>,
+    trie: &'a mut Trie<'m>,
     at: u32,
     tables_at: u32,
 }
@@ -525,52 +656,116 @@ impl Emitter<'_, '_> {
         self.at + (4 * UNIT) as u32 * u32::from(self.trie.node(node).block)
     }
 
-    /// The block that begins with `node`; how many words it has, or nothing if it does not fit.
-    fn path(&mut self, mut node: u16) -> Option<usize> {
-        let mut fail = self.exit(node);
+    /// Where a node's values are compared that are not where it is.
+    fn others(&self, node: u16) -> u32 {
+        self.at + (4 * UNIT) as u32 * u32::from(self.trie.node(node).others())
+    }
+
+    /// Where is gone to from a block's node that finds nothing.
+    fn fail(&self, mut node: u16) -> u32 {
         loop {
             let of = self.trie.node(node);
-            if !of.test.compares() {
-                self.open_level(of.test, fail);
-            } else {
-                self.load(of.test);
-                if of.count != 1 || Mode::of(of.mode) != Mode::Compare {
-                    self.disjunction(node, fail);
-                    break;
-                }
-                let key = self.key(self.trie.edge(of.edges).key);
-                self.asm.bne_to(X, key, fail);
+            let parent = self.trie.edge(of.parent);
+            // Where nothing else can be found, failing here is failing before.
+            if of.block != 0 || of.parent == 0 || of.next != 0 || parent.accept != 0 {
+                return self.exit(node);
             }
-            let edge = self.trie.edge(of.edges);
+            node = parent.node;
+        }
+    }
+
+    /// The block from `node` on; how many words it has in all, or nothing if it does not fit.
+    fn path(&mut self, mut node: u16) -> Option<usize> {
+        let mut fail = self.fail(node);
+        loop {
+            let of = self.trie.node(node);
+            let (test, straight) = (of.test, self.trie.straight(node));
+            let edge = self.trie.edge(straight);
+            if straight == 0 {
+                if of.others() != 0 {
+                    let others = self.others(node);
+                    self.asm.b_to(others);
+                } else {
+                    self.load(test);
+                    self.disjunction(node, fail);
+                }
+                break;
+            }
+            if test.compares() {
+                let otherwise = if of.others() != 0 { self.others(node) } else { fail };
+                self.compare(test, edge.key, otherwise);
+            } else {
+                self.open_level(test, fail);
+            }
+            let edge = self.trie.edge(straight);
             if edge.child == 0 {
                 accept(&mut self.asm, edge.accept);
                 break;
             }
             node = edge.child;
+            let accepts = edge.accept != 0;
             let child = self.trie.node(node);
             if child.block != 0 {
                 let block = self.block(node);
                 self.asm.b_to(block);
                 break;
             }
-            // Where nothing else can be found, failing here is failing before.
-            if child.next != 0 || edge.accept != 0 {
+            if child.next != 0 || accepts {
                 fail = self.exit(node);
             }
+            self.trie.node_mut(node).order = u8::try_from(self.asm.len()).unwrap_or(0);
         }
         self.asm.finish().ok()
     }
 
-    /// A register that holds `key`.
-    fn key(&mut self, key: u32) -> Register {
-        if key == 0 {
-            return ZERO;
+    /// Compares, and goes on if that is equal.
+    fn compare(&mut self, test: Test, key: u32, fail: u32) {
+        let (base, offset) = (BASES[test.level()], test.offset() as i16);
+        let load = match test.width() {
+            Width::Word => encode::lw(X, offset, base),
+            Width::Half => encode::lhu(X, offset, base),
+            _ => encode::lbu(X, offset, base),
+        };
+        if matches!(test.width(), Width::WordAnywhere | Width::HalfAnywhere) || test.mask() != test.width().all() {
+            self.load(test);
+            self.unless_equal(key, fail);
+        } else {
+            // The number is made while what is loaded arrives.
+            let branch = encode::bne(X, T1, 0);
+            match number(key) {
+                [one, 0] => self.asm.words_to([load, one, branch, NOP], true, fail),
+                [one, two] => self.asm.words_to([load, one, two, branch, NOP], true, fail),
+            }
         }
-        self.asm.speculate(|asm| asm.li(T1, key));
-        T1
+    }
+
+    /// Goes elsewhere unless what was loaded is `key`.
+    fn unless_equal(&mut self, key: u32, to: u32) {
+        match key {
+            0 => self.asm.bne_to(X, ZERO, to),
+            _ => self.branch(key, encode::bne(X, T1, 0), to),
+        }
+    }
+
+    /// Makes `$t1` a number, and branches.
+    #[inline(never)]
+    fn branch(&mut self, key: u32, branch: u32, to: u32) {
+        match number(key) {
+            [one, 0] => self.asm.words_to([one, branch, NOP], true, to),
+            [one, two] => self.asm.words_to([one, two, branch, NOP], true, to),
+        }
+    }
+
+    /// Makes `$t1` a number.
+    fn number(&mut self, key: u32) {
+        match number(key) {
+            [one, 0] => self.asm.words([one], true),
+            both => self.asm.words(both, true),
+        }
     }
 
     /// Checks the length, and computes the base of a level.
+    #[inline(never)]
     fn open_level(&mut self, test: Test, fail: u32) {
         let asm = &mut self.asm;
         if test.level() == 0 {
@@ -610,23 +805,24 @@ impl Emitter<'_, '_> {
     }
 
     /// Loads and masks what a comparison looks at.
+    #[inline(never)]
     fn load(&mut self, test: Test) {
         let (base, offset) = (BASES[test.level()], test.offset() as i16);
         let asm = &mut self.asm;
+        asm.speculate_load(match test.width() {
+            Width::Word => encode::lw(X, offset, base),
+            Width::WordAnywhere => encode::lwr(X, offset, base),
+            Width::Half => encode::lhu(X, offset, base),
+            Width::HalfAnywhere | Width::Byte => encode::lbu(X, offset, base),
+        });
         match test.width() {
-            Width::Word => asm.speculate(|asm| asm.lw(X, offset, base)),
-            Width::WordAnywhere => {
-                asm.speculate(|asm| asm.lwr(X, offset, base));
-                asm.lwl(X, offset + 3, base);
-            }
-            Width::Half => asm.speculate(|asm| asm.lhu(X, offset, base)),
+            Width::WordAnywhere => asm.lwl(X, offset + 3, base),
             Width::HalfAnywhere => {
-                asm.speculate(|asm| asm.lbu(X, offset, base));
                 asm.lbu(T1, offset + 1, base);
                 asm.sll(T1, T1, 8);
                 asm.or(X, X, T1);
             }
-            Width::Byte => asm.speculate(|asm| asm.lbu(X, offset, base)),
+            Width::Word | Width::Half | Width::Byte => {}
         }
         let mask = test.mask();
         if mask == test.width().all() {
@@ -642,36 +838,36 @@ impl Emitter<'_, '_> {
     fn disjunction(&mut self, node: u16, fail: u32) {
         let of = self.trie.node(node);
         match Mode::of(of.mode) {
-            Mode::Compare => {
-                let mut edges = [0; SEARCH_MAX];
-                let mut count = 0;
-                for edge in self.trie.edges_of(node).take(SEARCH_MAX) {
-                    // In ascending order of their keys.
-                    let key = self.trie.edge(edge).key;
-                    let mut place = count;
-                    while place > 0 && self.trie.edge(edges[place - 1]).key > key {
-                        edges[place] = edges[place - 1];
-                        place -= 1;
-                    }
-                    edges[place] = edge;
-                    count += 1;
-                }
-                self.search(&edges[..count], fail);
-            }
+            Mode::Compare => self.search_values(node, fail),
             Mode::Array => self.array(of.table, of.deep != 0, fail),
             Mode::Keys => {
-                let wide = of.test.width().bytes() == 4;
-                let mut miss = Label::new();
-                let deep = of.deep != 0;
-                if of.old.at != 0 {
-                    self.slots(of.table, wide, deep, Err(&mut miss));
-                    self.asm.bind(&mut miss);
-                    self.slots(of.old, wide, deep, Ok(fail));
-                } else {
-                    self.slots(of.table, wide, deep, Ok(fail));
+                let (table, old) = (of.table, of.old);
+                let (wide, deep) = (of.test.width().bytes() == 4, of.deep != 0);
+                self.slots(table, wide, deep, fail, old.at != 0);
+                if old.at != 0 {
+                    self.slots(old, wide, deep, fail, false);
                 }
             }
         }
+    }
+
+    /// Compares a node's values, but for one that was compared already.
+    fn search_values(&mut self, node: u16, fail: u32) {
+        let mut edges = [0; SEARCH_MAX];
+        let mut count = 0;
+        let compared = self.trie.node(node).inline();
+        for edge in self.trie.edges_of(node).filter(|&edge| edge != compared).take(SEARCH_MAX) {
+            // In ascending order of their keys.
+            let key = self.trie.edge(edge).key;
+            let mut place = count;
+            while place > 0 && self.trie.edge(edges[place - 1]).key > key {
+                edges[place] = edges[place - 1];
+                place -= 1;
+            }
+            edges[place] = edge;
+            count += 1;
+        }
+        self.search(&edges[..count], fail);
     }
 
     /// A binary search among edges in ascending order of their keys; the last few are compared one by one.
@@ -679,8 +875,8 @@ impl Emitter<'_, '_> {
         if keys.len() > COMPARES_MAX {
             let (below, above) = keys.split_at(keys.len() / 2);
             let mut left = Label::new();
-            let least = self.key(self.trie.edge(above[0]).key);
-            self.asm.sltu(T2, X, least);
+            self.number(self.trie.edge(above[0]).key);
+            self.asm.sltu(T2, X, T1);
             self.asm.bne(T2, ZERO, &mut left);
             self.search(above, fail);
             self.asm.bind(&mut left);
@@ -689,17 +885,19 @@ impl Emitter<'_, '_> {
         let mut found = [const { Label::new() }; COMPARES_MAX];
         for (n, &edge) in keys.iter().enumerate() {
             let &crate::Edge { key, child, accept: filter, .. } = self.trie.edge(edge);
-            let register = self.key(key);
             let last = n + 1 == keys.len();
             match (child, last) {
-                (0, false) => self.asm.beq(X, register, &mut found[n]),
+                (0, false) => {
+                    self.number(key);
+                    self.asm.beq(X, T1, &mut found[n]);
+                }
                 (0, true) => {
-                    self.asm.bne_to(X, register, fail);
+                    self.unless_equal(key, fail);
                     accept(&mut self.asm, filter);
                 }
                 (child, _) => {
                     let block = self.block(child);
-                    self.asm.beq_to(X, register, block);
+                    self.branch(key, encode::beq(X, T1, 0), block);
                     if last {
                         self.asm.b_to(fail);
                     }
@@ -717,16 +915,9 @@ impl Emitter<'_, '_> {
 
     /// Goes on with the result in `$v0`, which is not 0; `deep` if it may be an address.
     fn go_on(&mut self, deep: bool) {
-        let asm = &mut self.asm;
-        if deep {
-            let mut address = Label::new();
-            asm.srl(T1, RESULT, 16);
-            asm.bne(T1, ZERO, &mut address);
-            asm.jr(Register::RA);
-            asm.bind(&mut address);
-            asm.jr(RESULT);
-        } else {
-            asm.jr(Register::RA);
+        match deep {
+            true => self.asm.words(GO_ON_DEEP, false),
+            false => self.asm.words(GO_ON, false),
         }
     }
 
@@ -756,51 +947,42 @@ impl Emitter<'_, '_> {
         self.go_on(deep);
     }
 
-    /// A look at a table of keys.
-    fn slots(&mut self, table: Table, wide: bool, deep: bool, miss: Result<u32, &mut Label>) {
+    /// A look at a table of keys; with `old` another follows, for those that are not in the table, or else they fail.
+    fn slots(&mut self, table: Table, wide: bool, deep: bool, fail: u32, old: bool) {
         let (upper, lower) = Self::halves(self.table_address(table));
         let asm = &mut self.asm;
-        asm.lui(T2, upper);
+        asm.words([encode::lui(T2, upper)], false);
         if table.hash == LARGE {
-            let folded = if wide {
-                asm.srl(T1, X, 16);
-                asm.xor(T1, T1, X);
-                T1
-            } else {
-                X
-            };
-            asm.sll(T3, folded, 6);
-            asm.addu(T3, T3, folded);
-            asm.srl(T1, T3, 5);
-            asm.xor(T1, T1, T3);
+            let folded = if wide { T1 } else { X };
+            if wide {
+                asm.words([encode::srl(T1, X, 16), encode::xor(T1, T1, X)], false);
+            }
+            asm.words([encode::sll(T3, folded, 6), encode::addu(T3, T3, folded)], false);
+            asm.words([encode::srl(T1, T3, 5), encode::xor(T1, T1, T3)], false);
         } else {
-            asm.srl(T1, X, table.hash);
-            asm.xor(T1, T1, X);
+            asm.words([encode::srl(T1, X, table.hash), encode::xor(T1, T1, X)], false);
         }
         let mask = home_mask(table.size);
         if mask >> 16 == 0 {
-            asm.andi(T1, T1, mask as u16);
+            asm.words([encode::andi(T1, T1, mask as u16)], false);
         } else {
-            asm.li(T3, mask);
-            asm.and(T1, T1, T3);
+            let mask = [encode::lui(T3, (mask >> 16) as u16), encode::ori(T3, T3, mask as u16)];
+            asm.words([mask[0], mask[1], encode::and(T1, T1, T3)], false);
         }
-        asm.addu(T2, T2, T1);
-        asm.lw(T1, lower, T2);
-        asm.lw(RESULT, lower + 4, T2);
-        let (mut next, mut hit) = (Label::new(), Label::new());
-        asm.bne(T1, X, &mut next);
-        asm.bind(&mut hit);
+        let look = [encode::lw(T1, lower, T2), encode::lw(RESULT, lower + 4, T2)];
+        // What follows if the key is there, then the look at the next slot.
+        let hit = if deep { GO_ON_DEEP.len() } else { GO_ON.len() } as i16;
+        asm.words([encode::addu(T2, T2, T1), look[0], look[1], encode::bne(T1, X, 1 + hit), encode::nop()], false);
         self.go_on(deep);
         let asm = &mut self.asm;
-        asm.bind(&mut next);
-        match miss {
-            Ok(address) => asm.beq_to(RESULT, ZERO, address),
-            Err(label) => asm.beq(RESULT, ZERO, label),
+        if old {
+            asm.words([encode::beq(RESULT, ZERO, 7), encode::addiu(T2, T2, 8)], false);
+        } else {
+            asm.keep_slot();
+            asm.beq_to(RESULT, ZERO, fail);
+            asm.words([encode::addiu(T2, T2, 8)], true);
         }
-        asm.speculate(|asm| asm.addiu(T2, T2, 8));
-        asm.lw(T1, lower, T2);
-        asm.lw(RESULT, lower + 4, T2);
-        asm.bne(T1, X, &mut next);
-        asm.b(&mut hit);
+        asm.words([look[0], look[1], encode::bne(T1, X, -5), encode::nop()], false);
+        asm.words([encode::b(-(hit + 7)), encode::nop()], false);
     }
 }

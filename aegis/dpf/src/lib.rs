@@ -30,7 +30,7 @@ mod trie;
 
 pub use buddy::Block;
 pub use code::SEARCH_MAX;
-pub use trie::{Edge, Node, PROOF_MAX, WORK_MAX};
+pub use trie::{Edge, Node, PROOF_MAX, TABLE_WORK, WORK_MAX};
 
 use aegis_abi::filter::Atom;
 use canonical::Canonical;
@@ -51,7 +51,7 @@ pub enum Error {
     Unproven,
     /// The very same filter is there already.
     Exists,
-    /// The memory that was given is used up, messages would visit more than [`WORK_MAX`] nodes, or too many keys of a
+    /// The memory that was given is used up, a message would be more work than [`WORK_MAX`], or too many keys of a
     /// table fall together.
     Full,
 }
@@ -118,19 +118,16 @@ impl Changes {
 
     fn note(&mut self, first: u32, words: u32) {
         let (start, end) = (4 * first, 4 * (first + words));
-        let last = self.count.min(Self::MAX) - usize::from(self.count == Self::MAX);
-        for range in self.ranges.iter_mut().take(self.count) {
-            if start <= range.1 && end >= range.0 {
-                *range = (range.0.min(start), range.1.max(end));
-                return;
-            }
-        }
-        if self.count == Self::MAX {
-            let range = &mut self.ranges[last];
+        let is_near = |range: &&mut (u32, u32)| start <= range.1 && end >= range.0;
+        let last = self.count.min(Self::MAX - 1);
+        if let Some(range) = self.ranges.iter_mut().take(self.count).find(is_near) {
             *range = (range.0.min(start), range.1.max(end));
-        } else {
+        } else if self.count < Self::MAX {
             self.ranges[last] = (start, end);
             self.count += 1;
+        } else {
+            let range = &mut self.ranges[last];
+            *range = (range.0.min(start), range.1.max(end));
         }
     }
 }
@@ -148,7 +145,81 @@ pub struct Room {
 pub struct Engine<'m> {
     trie: Trie<'m>,
     code: Code<'m>,
+    /// The filter that was read last.
     canonical: Canonical,
+    /// Where it belongs, if it was proved to be disjoint and nothing has changed since.
+    place: Option<Place>,
+    work: Work,
+}
+
+/// A piece of code that is to be generated because of a change.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// The block that begins with this node, which may be new.
+    Block(u16),
+    /// The block that this node is part of.
+    Compile(u16),
+    /// The block that begins with this node, which has become too long for its place; then what goes to it.
+    Move(u16),
+    /// The exit of this node.
+    Exit(u16),
+    /// The exits of nodes from that behind this edge on.
+    Exits(u16),
+    /// Whatever goes to the block that begins with this node.
+    Relink(u16),
+    /// The block of this node's values that are not compared where it is.
+    Others(u16),
+    /// What this edge leads to.
+    Result(u16),
+    /// This edge, behind which nothing is any more: it goes, and what leads nowhere then.
+    Prune(u16),
+    /// No code: how much work there is in the group behind this edge.
+    Weigh(u16),
+}
+
+/// Edges that go in one piece.
+const PRUNE_STEP: usize = 4;
+
+/// Pieces that are left to be generated, in this order. Until that is done the code is none.
+#[derive(Default)]
+struct Work {
+    pieces: [Option<Piece>; Self::MAX],
+    /// Those from `next` up to `end` are left.
+    next: usize,
+    end: usize,
+}
+
+impl Work {
+    /// Of one change.
+    const MAX: usize = 8;
+
+    fn push(&mut self, piece: Piece) {
+        if self.is_empty() {
+            (self.next, self.end) = (0, 0);
+        }
+        if let Some(free) = self.pieces.get_mut(self.end) {
+            *free = Some(piece);
+            self.end += 1;
+        }
+    }
+
+    /// Puts another piece in the place of the one that was taken last.
+    fn push_first(&mut self, piece: Piece) {
+        self.next -= 1;
+        self.pieces[self.next] = Some(piece);
+    }
+
+    fn pop(&mut self) -> Option<Piece> {
+        if self.is_empty() {
+            return None;
+        }
+        self.next += 1;
+        self.pieces.get_mut(self.next - 1)?.take()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.next == self.end
+    }
 }
 
 impl<'m> Engine<'m> {
@@ -166,7 +237,13 @@ impl<'m> Engine<'m> {
         assert!(16 * code_blocks.len() <= code.len() && 16 * table_blocks.len() <= tables.len(), "blocks");
         assert!(!nodes.is_empty() && !edges.is_empty() && !filters.is_empty(), "nobody has no entry");
         let code = Code::new(code, code_at, code_blocks, tables, tables_at, table_blocks, nodes.len());
-        Self { trie: Trie::new(nodes, edges, filters, buckets), code, canonical: Canonical::new() }
+        Self {
+            trie: Trie::new(nodes, edges, filters, buckets),
+            code,
+            canonical: Canonical::new(),
+            place: None,
+            work: Work::default(),
+        }
     }
 
     /// Installs a filter of `owner`, which is neither 0 nor `u32::MAX`. It gets messages from now on; its number, which
@@ -178,17 +255,59 @@ impl<'m> Engine<'m> {
     /// # Errors
     /// See [`Error`].
     #[inline(never)]
-    pub fn insert(&mut self, owner: u32, atoms: &[Atom], mut allows: impl FnMut(u32) -> bool) -> Result<u16, Error> {
-        let Self { trie, code, canonical } = self;
-        canonical.read(atoms)?;
-        let steps = canonical.steps();
-        let place = trie.place(steps)?;
+    pub fn insert(&mut self, owner: u32, atoms: &[Atom], allows: impl FnMut(u32) -> bool) -> Result<u16, Error> {
+        self.read(atoms)?;
+        self.prove(owner, allows)?;
+        let filter = self.install(owner)?;
+        while self.is_busy() {
+            self.go_on();
+        }
+        Ok(filter)
+    }
+
+    /// The first part of an insertion, for who wants to pause between: checks the atoms.
+    ///
+    /// # Errors
+    /// As for [`Engine::insert`].
+    #[inline(never)]
+    pub fn read(&mut self, atoms: &[Atom]) -> Result<(), Error> {
+        self.place = None;
+        self.canonical.read(atoms)
+    }
+
+    /// The second part: proves the filter that was read disjoint from those of other owners.
+    ///
+    /// # Errors
+    /// As for [`Engine::insert`].
+    #[inline(never)]
+    pub fn prove(&mut self, owner: u32, mut allows: impl FnMut(u32) -> bool) -> Result<(), Error> {
+        let Self { trie, canonical, .. } = self;
+        let (place, open) = trie.place(canonical.steps())?;
         if let Place::End(edge) = place
             && trie.edge(edge).accept != 0
         {
             return Err(Error::Exists);
         }
-        trie.prove(canonical, owner, &mut allows)?;
+        trie.prove(canonical, open, owner, &mut allows)?;
+        self.place = Some(place);
+        Ok(())
+    }
+
+    /// Steps of the filter that was read.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.canonical.steps().len()
+    }
+
+    /// The third part: installs the filter that was read, which is `owner`'s. What is left is to [go on](Engine::go_on)
+    /// until nothing is; before that neither the code may be called nor another change be made.
+    ///
+    /// # Errors
+    /// [`Error::Full`]; [`Error::Unproven`] if it was not proved, or if there was an insertion or a removal since.
+    #[inline(never)]
+    pub fn install(&mut self, owner: u32) -> Result<u16, Error> {
+        let Self { trie, code, canonical, place, work } = self;
+        let (place, steps) = (place.take().ok_or(Error::Unproven)?, canonical.steps());
         let (more, left) = match place {
             Place::End(_) => (0, 0),
             Place::Key(step, _) => (steps.len() - step - 1, steps.len() - step),
@@ -199,9 +318,47 @@ impl<'m> Engine<'m> {
         }
         match place {
             Place::End(edge) => Ok(Self::insert_end(trie, code, owner, edge)),
-            Place::Key(step, node) => Self::insert_key(trie, code, owner, &steps[step..], node),
-            Place::Test(step, edge, before) => Self::insert_test(trie, code, owner, &steps[step..], edge, before),
+            Place::Key(step, node) => Self::insert_key(trie, code, work, owner, &steps[step..], node),
+            Place::Test(step, edge, before) => Self::insert_test(trie, work, owner, &steps[step..], edge, before),
         }
+    }
+
+    /// Does the next piece of what an installation or a removal has left to be done; false if there was none.
+    #[inline(never)]
+    pub fn go_on(&mut self) -> bool {
+        let Self { trie, code, work, .. } = self;
+        let Some(piece) = work.pop() else { return false };
+        match piece {
+            Piece::Block(node) => drop(code.compile_block(trie, node, true, true)),
+            Piece::Compile(node) => {
+                if let Some(root) = code.compile_in_place(trie, node, true) {
+                    work.push_first(Piece::Move(root));
+                }
+            }
+            Piece::Move(node) => {
+                code.compile_block(trie, node, true, false);
+                work.push_first(Piece::Relink(node));
+            }
+            Piece::Exit(node) => code.write_exit(trie, node),
+            Piece::Exits(edge) => Self::write_exits(trie, code, edge),
+            Piece::Relink(node) => code.relink(trie, node, true),
+            Piece::Others(node) => code.compile_others(trie, node),
+            Piece::Result(edge) => code.set_result(trie, edge, true),
+            Piece::Weigh(edge) => trie.update_work(edge),
+            Piece::Prune(edge) => {
+                if let Some(next) = Self::prune(trie, code, edge) {
+                    work.push(Piece::Prune(next));
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether an installation or a removal has left something to be done.
+    #[must_use]
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        !self.work.is_empty()
     }
 
     /// Adds a filter at an edge behind which others go on.
@@ -227,37 +384,57 @@ impl<'m> Engine<'m> {
     fn insert_key(
         trie: &mut Trie,
         code: &mut Code,
+        work: &mut Work,
         owner: u32,
         steps: &[canonical::Step],
         node: u16,
     ) -> Result<u16, Error> {
         let Some((first, rest)) = steps.split_first() else { return Err(Error::Malformed) };
-        let below = usize::from(trie.node(node).below);
-        if !rest.is_empty() && trie.work_with(trie.node(node).parent, rest.len().saturating_sub(below)) > WORK_MAX {
+        let Node { below, parent, .. } = *trie.node(node);
+        let more = rest.len().saturating_sub(below.into()) + trie.own_work(node, 1) - trie.own_work(node, 0);
+        if more > 0 && trie.work_with(parent, more) > WORK_MAX {
             return Err(Error::Full);
         }
-        // What was the only path becomes one of several: a block of its own.
-        let only = if trie.node(node).count == 1 { trie.edge(trie.node(node).edges).child } else { 0 };
+        // Behind which value code goes on where the node is.
+        let straight = trie.straight(node);
+        let child = trie.edge(straight).child;
         let mut again = code.reserve(trie, node, first.key)?;
         let edge = trie.add_edge(node, first.key);
-        if only != 0 && trie.node(only).block == 0 {
-            code.compile_block(trie, only, true);
+        let compares = Mode::of(trie.node(node).mode) == Mode::Compare;
+        let mut others = trie.node(node).others() != 0;
+        if !others && child != 0 && trie.node(child).block == 0 {
+            if compares && trie.node(child).order != 0 {
+                // It stays there, and only the branch before it changes.
+                trie.node_mut(node).old.from = straight;
+                others = true;
+            } else {
+                // It becomes one of several, a block of its own.
+                work.push(Piece::Block(child));
+                if !compares {
+                    work.push(Piece::Result(straight));
+                }
+            }
         }
         let was_deep = trie.node(node).deep != 0;
         let end = trie.add_steps(edge, rest, owner);
         let filter = trie.add_filter(owner, end);
         trie.mark_owner(edge, owner);
         if !rest.is_empty() {
-            trie.update_work(trie.node(trie.edge(end).node).parent);
-            Self::write_exits(trie, code, edge);
-            code.compile_block(trie, trie.group(edge), true);
+            work.push(Piece::Exits(edge));
+            work.push(Piece::Block(trie.group(edge)));
             again |= !was_deep;
         }
-        if Mode::of(trie.node(node).mode) != Mode::Compare {
-            code.set_result(trie, edge, true);
+        if more > 0 {
+            trie.node_mut(node).below = below.max(rest.len() as u16);
+            work.push(Piece::Weigh(parent));
         }
-        if again {
-            code.compile(trie, node, true);
+        if !compares {
+            work.push(Piece::Result(edge));
+        }
+        if others {
+            work.push(Piece::Others(node));
+        } else if again {
+            work.push(Piece::Compile(node));
         }
         Ok(filter)
     }
@@ -265,7 +442,7 @@ impl<'m> Engine<'m> {
     /// Adds a filter that has another test in a group.
     fn insert_test(
         trie: &mut Trie,
-        code: &mut Code,
+        work: &mut Work,
         owner: u32,
         steps: &[canonical::Step],
         parent: u16,
@@ -280,28 +457,29 @@ impl<'m> Engine<'m> {
         let end = trie.add_steps(edge, rest, owner);
         let filter = trie.add_filter(owner, end);
         trie.mark_owner(parent, owner);
-        trie.update_work(trie.node(trie.edge(end).node).parent);
+        trie.node_mut(node).below = rest.len() as u16;
+        trie.update_work(parent);
         // What was the first of the group becomes an alternative: a block of its own.
         let next = trie.node(node).next;
         if before == 0 && next != 0 && trie.node(next).block == 0 {
-            code.compile_block(trie, next, true);
+            work.push(Piece::Block(next));
         }
-        code.write_exit(trie, node);
-        Self::write_exits(trie, code, edge);
+        work.push(Piece::Exit(node));
+        work.push(Piece::Exits(edge));
         if Code::joins(trie, node) {
-            code.compile(trie, node, true);
+            work.push(Piece::Compile(node));
             return Ok(filter);
         }
-        code.compile_block(trie, node, true);
-        code.relink(trie, node, true);
+        work.push(Piece::Block(node));
+        work.push(Piece::Relink(node));
         if before != 0 && trie.node(before).block == 0 {
-            code.compile(trie, before, true);
+            work.push(Piece::Compile(before));
         }
         // A table all of whose results were filters now has an address.
         if parent != 0 {
             let of = trie.edge(parent).node;
             if Mode::of(trie.node(of).mode) != Mode::Compare && trie.node(of).deep == 1 {
-                code.compile(trie, of, true);
+                work.push(Piece::Compile(of));
             }
         }
         Ok(filter)
@@ -318,25 +496,41 @@ impl<'m> Engine<'m> {
 
     /// Takes a filter out; false if there is none with this number.
     pub fn remove(&mut self, filter: u16) -> bool {
-        let Self { trie, code, .. } = self;
+        let removed = self.begin_to_remove(filter);
+        while self.go_on() {}
+        removed
+    }
+
+    /// The first part of a removal: the filter is out, and its number free. What is left is to [go on](Engine::go_on), as
+    /// after an [installation](Engine::install); nothing is left of another.
+    #[inline(never)]
+    pub fn begin_to_remove(&mut self, filter: u16) -> bool {
+        let Self { trie, code, place, work, .. } = self;
+        *place = None;
         if trie.filters.get(usize::from(filter)).is_none_or(|filter| filter.owner == 0) {
             return false;
         }
-        let mut edge = trie.remove_filter(filter);
-        if trie.group(edge) != 0 {
+        let edge = trie.remove_filter(filter);
+        if trie.group(edge) == 0 {
+            work.push(Piece::Prune(edge));
+        } else {
             Self::end_changed(trie, code, edge, false);
-            return true;
         }
-        // The edge goes, and with it every node and edge behind which nothing is then.
-        loop {
+        true
+    }
+
+    /// Takes an edge out, behind which nothing is, and with it nodes and edges behind which nothing is then; the next of
+    /// them, if there are more than one piece may take.
+    fn prune(trie: &mut Trie, code: &mut Code, mut edge: u16) -> Option<u16> {
+        for _ in 0..PRUNE_STEP {
             let (node, key) = (trie.edge(edge).node, trie.edge(edge).key);
             code.forget(trie, node, key);
             trie.remove_edge(edge);
             if trie.node(node).count > 0 {
                 if Mode::of(trie.node(node).mode) == Mode::Compare {
-                    code.compile(trie, node, false);
+                    code.value_gone(trie, node, edge);
                 }
-                return true;
+                return None;
             }
             let (parent, before) = (trie.node(node).parent, trie.before(node));
             code.free_tables(trie, node);
@@ -349,19 +543,20 @@ impl<'m> Engine<'m> {
                     0 => code.relink(trie, first, false),
                     _ => code.write_exit(trie, before),
                 }
-                return true;
+                return None;
             }
             if parent == 0 {
                 code.entry = code.reject();
-                return true;
+                return None;
             }
             if trie.edge(parent).accept != 0 {
                 trie.update_work(parent);
                 code.set_result(trie, parent, false);
-                return true;
+                return None;
             }
             edge = parent;
         }
+        Some(edge)
     }
 
     /// Whose filter this is.
@@ -378,6 +573,12 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub fn entry(&self) -> u32 {
         self.code.entry
+    }
+
+    /// How much work a message may be, at most, counted in comparisons.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.trie.work(0)
     }
 
     /// What has changed of the code since the last call.

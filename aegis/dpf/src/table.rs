@@ -154,16 +154,24 @@ impl Slots<'_> {
     }
 }
 
-/// The hash function that tells these keys, which are not many, apart best, in a table of 2^`size` slots.
-pub(crate) fn choose(keys: impl Iterator<Item = u32> + Clone, size: u8) -> u8 {
+/// The hash function that tells these keys, a group's and one more at most, apart best, in a table of 2^`size` slots.
+pub(crate) fn choose(keys: impl Iterator<Item = u32>, size: u8) -> u8 {
     if size > SMALL_MAX {
         return LARGE;
     }
+    // Each key is looked at for each function, so the way to it is gone once.
+    let mut list = [0; GROUP + 1];
+    let mut count = 0;
+    for (place, key) in list.iter_mut().zip(keys) {
+        *place = key;
+        count += 1;
+    }
+    let keys = list.get(..count).unwrap_or_default();
     let mut best = (u32::MAX, SHIFTS[0]);
     for function in SHIFTS {
         let mut seen = 0_u64;
         let mut collisions = 0;
-        for key in keys.clone() {
+        for &key in keys {
             let home = 1 << ((hash(function, key) & home_mask(size)) / SLOT as u32 % 64);
             collisions += u32::from(seen & home != 0);
             seen |= home;

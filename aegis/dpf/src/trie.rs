@@ -8,7 +8,8 @@
 //!
 //! Index 0 of each table is nobody, or, for an edge, that which leads to the first group.
 
-use crate::canonical::{Canonical, Step, Test};
+use crate::canonical::{Canonical, Step, Test, Width};
+use crate::code::{Mode, SEARCH_MAX};
 use crate::table::Table;
 use crate::{Error, Filter};
 
@@ -28,17 +29,31 @@ pub struct Node {
     pub(crate) count: u16,
     /// How many of them have a group.
     pub(crate) deep: u16,
-    /// At most so many nodes are visited behind it.
+    /// So much [work](WORK_MAX) at most is behind it.
     pub(crate) below: u16,
     /// The first unit of its block of code; 0 if it has none of its own.
     pub(crate) block: u16,
-    /// The order of that block.
+    /// The order of that block. If it has none: at which word of the block that it is part of its code begins, the slot of
+    /// the branch before included; 0 if that is not known.
     pub(crate) order: u8,
     /// How its value is looked up ([`Mode`](crate::code::Mode)).
     pub(crate) mode: u8,
-    /// The table of its values, and the one that is being emptied into it.
+    /// The table of its values, and the one that is being emptied into it. Of values that are compared the second is
+    /// where those are compared that are not where the node is ([`Node::others`]).
     pub(crate) table: Table,
     pub(crate) old: Table,
+}
+
+impl Node {
+    /// The first unit of the block of code in which values are compared, if not all are where the node is; else 0.
+    pub(crate) const fn others(&self) -> u16 {
+        if self.mode == 0 { self.old.at } else { 0 }
+    }
+
+    /// Then, the edge whose value is compared where the node is; 0 if there is none.
+    pub(crate) const fn inline(&self) -> u16 {
+        if self.mode == 0 { self.old.from } else { 0 }
+    }
 }
 
 /// A value that filters want a test to find.
@@ -61,12 +76,18 @@ pub struct Edge {
 
 /// Of several owners.
 pub(crate) const MANY: u32 = u32::MAX;
-/// How many nodes a message may visit, at most.
-pub const WORK_MAX: usize = 128;
+/// How much work a message may be, at most, counted in comparisons: a node with one value is one, with more two, or, if
+/// they are in a table of keys,
+pub const WORK_MAX: usize = 48;
+/// so many: a look may be at all slots of a group, and of one in the table that is being emptied.
+pub const TABLE_WORK: usize = 16;
 /// How many edges may share a bucket.
 const CHAIN_MAX: usize = 64;
-/// How far a proof of disjointness may go, in edges looked at; a node counts as eight.
-pub const PROOF_MAX: usize = 1024;
+/// How far the search for a filter's place may go aside, in alternatives and edges of buckets looked at.
+const LOOKS_MAX: usize = 128;
+/// How far a proof of disjointness may go, in edges looked at; a node of others counts for more.
+pub const PROOF_MAX: usize = 192;
+const NODE_LOOKS: usize = 3;
 
 /// Entries of a table that are free: those that were freed form a list, the others were never used.
 #[derive(Debug)]
@@ -115,6 +136,14 @@ pub(crate) struct Trie<'m> {
     free_filters: Free,
     /// The first node of all.
     pub(crate) root: u16,
+}
+
+/// Where the proof of a filter's disjointness begins: the first node of a group, 0 if there is nothing to prove, and how
+/// many edges it is from the first group.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Open {
+    node: u16,
+    depth: usize,
 }
 
 /// Where a filter that is not in the trie yet leaves it.
@@ -189,6 +218,18 @@ impl<'m> Trie<'m> {
         core::iter::successors(Some(self.group(edge)), next).take_while(|&node| node != 0)
     }
 
+    /// The edge behind which code goes on where the node is; 0 if it does behind none.
+    pub(crate) fn straight(&self, node: u16) -> u16 {
+        let of = self.node(node);
+        if of.others() != 0 {
+            of.inline()
+        } else if of.count == 1 && of.mode == 0 {
+            of.edges
+        } else {
+            0
+        }
+    }
+
     /// The alternative before a node; 0 if it is the first.
     pub(crate) fn before(&self, node: u16) -> u16 {
         let parent = self.node(node).parent;
@@ -215,26 +256,46 @@ impl<'m> Trie<'m> {
         (edge, looked)
     }
 
-    /// Where the trie ends for a filter.
-    pub(crate) fn place(&self, steps: &[Step]) -> Result<Place, Error> {
+    /// Where the trie ends for a filter, and where the proof of its disjointness begins: all filters that are not behind
+    /// that compare something else than it.
+    pub(crate) fn place(&self, steps: &[Step]) -> Result<(Place, Open), Error> {
         let mut edge = 0;
+        let mut open = Open { node: self.root, depth: 0 };
+        // Whether there was nothing on the way but what the filter has, too.
+        let mut alone = true;
+        let mut left = LOOKS_MAX;
         for (n, step) in steps.iter().enumerate() {
-            let mut before = 0;
-            let mut node = self.group(edge);
-            while node != 0 && self.node(node).test < step.test {
-                before = node;
-                node = self.node(node).next;
+            let first = self.group(edge);
+            if alone {
+                open = Open { node: first, depth: n };
             }
-            if node == 0 || self.node(node).test != step.test {
-                return Ok(Place::Test(n, edge, before));
+            let (mut before, mut node) = (0, first);
+            loop {
+                let of = self.node(node);
+                if node != 0 && of.test == step.test {
+                    alone &= before == 0 && of.next == 0;
+                    break;
+                }
+                if node == 0 || of.test > step.test {
+                    return Ok((Place::Test(n, edge, before), open));
+                }
+                left = left.checked_sub(1).ok_or(Error::Full)?;
+                (before, node) = (node, of.next);
             }
             let (found, looked) = self.find(node, step.key);
+            if found == 0 && looked < CHAIN_MAX {
+                // Nobody's filter goes on with this value.
+                let open = if alone { Open::default() } else { open };
+                return Ok((Place::Key(n, node), open));
+            }
+            left = left.checked_sub(looked).ok_or(Error::Full)?;
             if found == 0 {
-                return if looked < CHAIN_MAX { Ok(Place::Key(n, node)) } else { Err(Error::Full) };
+                return Err(Error::Full);
             }
             edge = found;
+            alone &= self.edge(edge).accept == 0;
         }
-        Ok(Place::End(edge))
+        Ok((Place::End(edge), open))
     }
 
     /// Filters, nodes and edges that are left.
@@ -348,10 +409,12 @@ impl<'m> Trie<'m> {
         *self.node_mut(node) = Node { next, ..Node::default() };
     }
 
-    /// Adds the steps of a filter as nodes behind an edge, where nothing is yet; the last edge.
+    /// Adds the steps of a filter as nodes behind an edge, where nothing is yet; the last edge. The edge's node is not told what work
+    /// they are.
     pub(crate) fn add_steps(&mut self, mut edge: u16, steps: &[Step], owner: u32) -> u16 {
-        for step in steps {
+        for (n, step) in steps.iter().enumerate() {
             let node = self.add_node(edge, 0, step.test, owner);
+            self.node_mut(node).below = (steps.len() - n - 1) as u16;
             edge = self.add_edge(node, step.key);
         }
         edge
@@ -370,12 +433,21 @@ impl<'m> Trie<'m> {
 
     // --- Work. -------------------------------------------------------------------------------------------------------
 
-    /// At most so many nodes are visited in the group behind an edge.
-    fn work(&self, edge: u16) -> usize {
-        self.alternatives(edge).map(|node| 1 + usize::from(self.node(node).below)).sum()
+    /// The work of a node itself, if it had so many values more.
+    #[inline]
+    pub(crate) fn own_work(&self, node: u16, more: u16) -> usize {
+        let Node { mode, count, test, .. } = self.node(node);
+        let values = usize::from(count + more);
+        let table = Mode::of(*mode) == Mode::Keys || values > SEARCH_MAX && test.width() != Width::Byte;
+        if table { TABLE_WORK } else { 1 + usize::from(values > 1) }
     }
 
-    /// What a message visits at most, if `more` nodes are visited in the group behind an edge than now.
+    /// The most work of the group behind an edge.
+    pub(crate) fn work(&self, edge: u16) -> usize {
+        self.alternatives(edge).map(|node| self.own_work(node, 0) + usize::from(self.node(node).below)).sum()
+    }
+
+    /// The most work of a message, if the group behind an edge were so much `more`.
     pub(crate) fn work_with(&self, mut edge: u16, mut more: usize) -> usize {
         loop {
             let work = self.work(edge) + more;
@@ -410,40 +482,39 @@ impl<'m> Trie<'m> {
 
     /// Proves a filter disjoint from those of all other owners, except of those whose overlap `allows` allows.
     ///
-    /// Two filters are disjoint if they compare, from the same base, a common bit of the message with different values. All filters of
-    /// the trie that are not are walked to.
+    /// Two filters are disjoint if they compare, from the same base, a common bit of the message with different values. All
+    /// filters of the trie that are not are walked to, from `open` on.
     pub(crate) fn prove(
         &self,
         canonical: &Canonical,
+        open: Open,
         owner: u32,
         allows: &mut dyn FnMut(u32) -> bool,
     ) -> Result<(), Error> {
         let mut harmless = |other: u32| other == owner || other != MANY && allows(other);
-        // The filter's level for each of the path's.
-        let mut levels = [Some(0), None, None, None, None];
-        let mut node = self.root;
+        let Open { mut node, mut depth } = open;
+        // The filter's level for each of the path's. On the way to `open` they are the same.
+        let mut levels = [Some(0), Some(1), Some(2), Some(3), Some(4)];
         let mut left = PROOF_MAX;
-        // How many edges were gone down, and, as a bit for each, whether the node above has no other to be looked at.
-        let (mut depth, mut only) = (0, 0_u64);
-        loop {
+        while node != 0 {
             // Down: to the first compatible edge of a node, or to the next alternative.
+            left = left.checked_sub(1).ok_or(Error::Unproven)?;
+            let of = self.node(node);
             let mut edge = 0;
-            if node != 0 {
-                left = left.checked_sub(8).ok_or(Error::Unproven)?;
-                let Node { test, owner, .. } = *self.node(node);
-                if !harmless(owner) {
-                    if !test.compares() && test.level() > 0 {
-                        levels[test.level()] = levels[test.from()].and_then(|from| canonical.level_of(from, test));
-                    }
-                    only |= 1 << depth;
-                    edge = match compatible(canonical, &levels, test, depth) {
-                        Compatible::Only(key) => self.find(node, key).0,
-                        Compatible::Masked(mask, key) => {
-                            only &= !(1 << depth);
-                            self.next_compatible(self.node(node).edges, mask, key, &mut left)?
-                        }
-                    };
+            if !harmless(of.owner) {
+                left = left.checked_sub(NODE_LOOKS).ok_or(Error::Unproven)?;
+                let test = of.test;
+                if !test.compares() && test.level() > 0 {
+                    levels[test.level()] = levels[test.from()].and_then(|from| canonical.level_of(from, test));
                 }
+                edge = match compatible(canonical, &levels, test, depth) {
+                    Compatible::Only(key) => {
+                        let (found, looked) = self.find(node, key);
+                        left = left.checked_sub(looked).ok_or(Error::Unproven)?;
+                        found
+                    }
+                    Compatible::Masked(mask, key) => self.next_compatible(of.edges, mask, key, &mut left)?,
+                };
             }
             // Sideways and up, until there is something to go down to.
             loop {
@@ -457,29 +528,28 @@ impl<'m> Trie<'m> {
                         node = child;
                         break;
                     }
-                } else if node == 0 {
-                    return Ok(());
-                } else if self.node(node).next != 0 {
-                    node = self.node(node).next;
-                    break;
                 } else {
-                    edge = self.node(node).parent;
-                    if edge == 0 {
+                    let of = self.node(node);
+                    if of.next != 0 {
+                        node = of.next;
+                        break;
+                    }
+                    if depth == open.depth {
                         return Ok(());
                     }
+                    edge = of.parent;
                     depth -= 1;
                 }
-                node = self.edge(edge).node;
-                edge = self.edge(edge).next;
-                if only & 1 << depth != 0 {
-                    edge = 0;
-                } else if let Compatible::Masked(mask, key) =
-                    compatible(canonical, &levels, self.node(node).test, depth)
-                {
-                    edge = self.next_compatible(edge, mask, key, &mut left)?;
-                }
+                let up = self.edge(edge);
+                node = up.node;
+                left = left.checked_sub(1).ok_or(Error::Unproven)?;
+                edge = match compatible(canonical, &levels, self.node(node).test, depth) {
+                    Compatible::Only(_) => 0,
+                    Compatible::Masked(mask, key) => self.next_compatible(up.next, mask, key, &mut left)?,
+                };
             }
         }
+        Ok(())
     }
 
     /// The first edge from `edge` on that agrees.

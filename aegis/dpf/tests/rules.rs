@@ -120,6 +120,24 @@ fn who_compares_more_comes_first_in_any_order_of_insertion() {
 }
 
 #[test]
+fn who_reads_one_more_shift_comes_first_wherever_it_stands() {
+    // What is read in different ways at one place, with smaller masks and greater, and farther on.
+    let shifts = [(20, 0x3f, 0), (20, 0x0f, 2), (20, 0x0f, 0), (19, 0x3f, 0), (21, 0x01, 0)];
+    let compare = |&(offset, mask, scale)| [Atom::indirect(offset, 8, mask, scale), Atom::equal(0, 8, 0)];
+    for one in &shifts {
+        for more in shifts.iter().filter(|&more| more != one) {
+            let [less, more] = [compare(one).to_vec(), [compare(one), compare(more)].concat()];
+            let mut space = Space::new(SMALL);
+            let mut engine = space.engine();
+            engine.insert(1, &less, NOBODY).expect("a good filter");
+            let winner = engine.insert(1, &more, NOBODY).expect("another");
+            assert_eq!(engine.interpret(&[0; 64]), winner, "{more:?}");
+            assert_eq!(Processor::new(&mut engine).demux(engine.entry(), &[0; 64]).0, u32::from(winner), "{more:?}");
+        }
+    }
+}
+
+#[test]
 fn owners_do_not_overlap_unless_it_is_allowed() {
     let mut space = Space::new(SMALL);
     let mut engine = space.engine();
@@ -209,6 +227,65 @@ fn what_a_message_visits_is_bounded() {
     assert!(engine.remove(inserted[5]));
     engine.insert(1, &[Atom::equal(90, 8, 0)], NOBODY).expect_err("two nodes more are too many");
     engine.insert(1, &[Atom::equal(60, 8, 0)], NOBODY).expect("there is room for one again");
+}
+
+#[test]
+fn what_filters_with_many_steps_visit_is_bounded() {
+    let mut space = Space::new(SMALL);
+    let mut engine = space.engine();
+    // All say no in their last step. They differ in their first, or in their second alone.
+    for second in [false, true] {
+        let mut inserted = Vec::new();
+        let error = (0..14u32).find_map(|filter| {
+            let at = |n: u32| match n {
+                0 if second => 0,
+                _ if n == u32::from(second) => filter + n,
+                _ => 18 + 4 * n,
+            };
+            let steps: Vec<_> = (0..10).map(|n| Atom::masked(at(n), 8, 0xff, u32::from(n == 9))).collect();
+            match engine.insert(1, &steps, NOBODY) {
+                Ok(filter) => {
+                    inserted.push(filter);
+                    None
+                }
+                Err(error) => Some(error),
+            }
+        });
+        let each = if second { 9 } else { 10 };
+        assert_eq!((error, inserted.len()), (Some(Error::Full), (aegis_dpf::WORK_MAX - usize::from(second)) / each));
+        let (filter, instructions) = Processor::new(&mut engine).demux(engine.entry(), &[0; 80]);
+        assert_eq!(filter, 0);
+        assert!(instructions < 8 * aegis_dpf::WORK_MAX as u64, "{instructions} instructions");
+        assert!(inserted.into_iter().all(|filter| engine.remove(filter)));
+    }
+}
+
+#[test]
+fn nodes_with_many_values_are_more_work() {
+    let mut space = Space::new(SMALL);
+    let mut engine = space.engine();
+    let tables = aegis_dpf::WORK_MAX / aegis_dpf::TABLE_WORK - 1;
+    for table in 0..tables as u32 {
+        for value in 0..9 {
+            engine.insert(1, &[Atom::equal(2 + 4 * table, 32, value)], NOBODY).expect("so many tables may be there");
+        }
+    }
+    engine.insert(1, &[Atom::equal(14, 8, 7)], NOBODY).expect("and a comparison");
+    // Another may have as many values as are compared, and not one more.
+    let value = |value| [Atom::equal(2 + 4 * tables as u32, 32, value)];
+    let filters: Vec<_> = (0..8).map(|n| engine.insert(1, &value(n), NOBODY).expect("compared")).collect();
+    assert_eq!(engine.insert(1, &value(8), NOBODY), Err(Error::Full));
+    // Nor may there be much behind them.
+    let left = aegis_dpf::WORK_MAX - tables * aegis_dpf::TABLE_WORK - 1 - 2;
+    let behind = |count: usize| -> Vec<_> {
+        let steps = (0..count as u32).map(|n| Atom::equal(20 + 2 * n, 8, 1));
+        [Atom::equal(2, 32, 0)].into_iter().chain(steps).collect()
+    };
+    assert_eq!(engine.insert(1, &behind(left + 1), NOBODY), Err(Error::Full));
+    let last = engine.insert(1, &behind(left), NOBODY).expect("so much may be behind them");
+    assert!(engine.remove(last));
+    assert_eq!(engine.insert(1, &[Atom::equal(2, 32, 1), Atom::equal(20, 8, 1)], NOBODY).err(), None);
+    assert!(filters.into_iter().all(|filter| engine.remove(filter)));
 }
 
 #[test]

@@ -6,6 +6,8 @@
 use super::cp0::{self, CONTEXT_ID_SHIFT, EntryLo};
 use super::layout::{KERNEL_PAGES, STLB, STLB_DISTANCE, STLB_HASH_MASK, STLB_INDEX_MASK};
 use crate::machine;
+use aegis_abi::ash;
+use aegis_abi::network::{DESCRIPTORS, Descriptor, Installed};
 use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT};
 use aegis_core::audit::Binding;
 use aegis_core::contexts::ContextId;
@@ -165,7 +167,7 @@ impl Hardware for Translation {
     }
 
     fn unbind_tlb(&mut self, frame: u32) {
-        cp0::tlb_delete_where(|_, entry_lo| entry_lo.frame() == frame);
+        cp0::tlb_delete_frame(frame);
     }
 
     fn unbind_range(&mut self, frame: u32, from: u32, count: u32) {
@@ -226,6 +228,32 @@ impl Hardware for Translation {
     fn colours(&self) -> u32 {
         cp0::INSTRUCTION_COLOURS
     }
+
+    fn installed(&mut self, frame: u32) -> &mut Installed {
+        // SAFETY: the frame is public and a filter's, so nobody but the kernel writes to it, and this is the one reference;
+        // every bit pattern is good.
+        unsafe { &mut *machine::cached(frame << PAGE_SHIFT) }
+    }
+
+    fn handler(&mut self, frame: u32) -> &mut ash::Installed {
+        // SAFETY: as for `installed`: the frame is public and a handler's, or has just been given back and is mapped
+        // nowhere.
+        unsafe { &mut *machine::cached(frame << PAGE_SHIFT) }
+    }
+
+    fn descriptor(&mut self, ring: u32, place: u32) -> Descriptor {
+        // SAFETY: the frame is memory, an environment's, and its page has that many; no program runs, and every bit
+        // pattern is good.
+        unsafe { machine::cached::<Descriptor>(ring << PAGE_SHIFT).add((place % DESCRIPTORS) as usize).read_volatile() }
+    }
+
+    fn set_length(&mut self, ring: u32, place: u32, bytes: u32) {
+        // SAFETY: as for `descriptor`; and it is a ring that its owner wants the kernel to write to.
+        unsafe {
+            let descriptor = machine::cached::<Descriptor>(ring << PAGE_SHIFT).add((place % DESCRIPTORS) as usize);
+            (&raw mut (*descriptor).length).write_volatile(bytes);
+        }
+    }
 }
 
 /// Empties the software TLB.
@@ -234,11 +262,11 @@ pub fn clear_all() {
     unsafe { fill(STLB as *mut u32, 4 * ENTRIES, UNUSED) }
 }
 
-/// Writes a word all over memory. Of what the kernel does in one piece this is most, so it is unrolled: 19 instructions
-/// for 16 words.
+/// Writes a word all over memory. Of what the kernel does in one piece this is most, so it is unrolled: 67 instructions
+/// for 64 words.
 ///
 /// # Safety
-/// The `bytes` bytes from `start` on, a multiple of 64 and not 0, are the caller's to write.
+/// The `bytes` bytes from `start` on, a multiple of 256 and not 0, are the caller's to write.
 unsafe fn fill(start: *mut u32, bytes: u32, word: u32) {
     // SAFETY: the caller's.
     unsafe {
@@ -246,10 +274,12 @@ unsafe fn fill(start: *mut u32, bytes: u32, word: u32) {
             ".set noreorder",
             ".set noat",
             "2:",
-            ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-            "sw    {word}, 4*\\n({at})",
+            ".set place, 0",
+            ".rept 64",
+            "sw    {word}, 4*place({at})",
+            ".set place, place + 1",
             ".endr",
-            "addiu {at}, {at}, 64",
+            "addiu {at}, {at}, 256",
             "bne   {at}, {end}, 2b",
             " nop",
             at = inout(reg) start => _,

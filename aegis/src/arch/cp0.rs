@@ -21,6 +21,8 @@ bitflags::bitflags! {
         const IEO = 1 << 4;
         /// User mode, before the exception before.
         const KUO = 1 << 5;
+        /// Interrupt 0, software's, is let through.
+        const IM0 = 1 << 8;
         /// Interrupt 2 is let through.
         const IM2 = 1 << 10;
         /// Interrupt 3 is let through.
@@ -32,6 +34,8 @@ bitflags::bitflags! {
     /// Cause.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Cause: u32 {
+        /// Interrupt 0, software's, is asking.
+        const IP0 = 1 << 8;
         /// Interrupt 2 is asking.
         const IP2 = 1 << 10;
         /// Interrupt 3 is asking.
@@ -112,6 +116,43 @@ macro_rules! read {
 /// Cause.
 pub fn cause() -> Cause {
     Cause::from_bits_retain(read!(13))
+}
+
+/// Cycles of a round of [`wait`], whose code is in the instruction cache from the second on.
+pub const ROUND: u32 = 7;
+
+/// Waits until one of some interrupts asks, for so many rounds at most; how many are left.
+pub fn wait(interrupts: Cause, mut rounds: u32) -> u32 {
+    // SAFETY: reading Cause has no effect. Behind mfc0 stands the instruction that is its delay.
+    unsafe {
+        asm!(
+            ".set noreorder",
+            ".set noat",
+            "2:",
+            "mfc0 {cause}, $13",
+            "addiu {rounds}, {rounds}, -1",
+            "and {cause}, {cause}, {interrupts}",
+            "bne {cause}, $zero, 3f",
+            "nop",
+            "bne {rounds}, $zero, 2b",
+            "nop",
+            "3:",
+            cause = out(reg) _,
+            rounds = inout(reg) rounds,
+            interrupts = in(reg) interrupts.bits(),
+            options(nostack)
+        )
+    }
+    rounds
+}
+
+/// Has interrupt 0, which is software's, ask, or not any more. It comes when the kernel is left.
+pub fn ask(asking: bool) {
+    let cause = if asking { Cause::IP0.bits() } else { 0 };
+    // SAFETY: software can write to nothing of Cause but its two interrupts, and the kernel runs with all of them off.
+    unsafe {
+        asm!(".set noreorder", ".set noat", "mtc0 {0}, $13", "nop", in(reg) cause, options(nostack, preserves_flags))
+    }
 }
 
 /// Status.
@@ -273,6 +314,61 @@ pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
             let (tag, entry_lo) = read_entry(entry);
             if (tag as i32) >= 0 && which(tag, entry_lo) {
                 clear_entry(entry);
+            }
+        }
+    });
+}
+
+/// Deletes all entries of the TLB that map a frame, which is none of the first. At 16 instructions for two: the index
+/// of the next is written while an EntryLo is on its way.
+pub fn tlb_delete_frame(frame: u32) {
+    keeping_entry_hi(|| {
+        let mut from = 0;
+        while from < index(tlb_entries()) {
+            let mut at = from;
+            let found: u32;
+            // SAFETY: the kernel uses no mapped address. An instruction stands between mtc0 and tlbr, and between tlbr
+            // and mfc0. What differs in nothing but the bits below the frame's number is less than its lowest bit.
+            unsafe {
+                asm!(
+                    ".set noreorder",
+                    ".set noat",
+                    "mtc0 {at}, $0",
+                    "addiu {at}, {at}, {next}",
+                    "2:",
+                    "tlbr",
+                    "nop",
+                    "mfc0 {first}, $2",
+                    "mtc0 {at}, $0",
+                    "xor {first}, {first}, {wanted}",
+                    "tlbr",
+                    "addiu {at}, {at}, {next}",
+                    "mfc0 {second}, $2",
+                    "mtc0 {at}, $0",
+                    "xor {second}, {second}, {wanted}",
+                    "sltiu {first}, {first}, {low}",
+                    "sltiu {second}, {second}, {low}",
+                    "or {first}, {first}, {second}",
+                    "bne {first}, $zero, 3f",
+                    " addiu {at}, {at}, {next}",
+                    "bne {at}, {end}, 2b",
+                    " nop",
+                    "3:",
+                    at = inout(reg) at,
+                    first = out(reg) found,
+                    second = out(reg) _,
+                    wanted = in(reg) frame << EntryLo::FRAME_SHIFT,
+                    end = in(reg) index(tlb_entries() + 1),
+                    next = const 1 << 8,
+                    low = const 1 << EntryLo::FRAME_SHIFT,
+                    options(nostack, preserves_flags)
+                );
+            }
+            // It is one ahead of the next two.
+            from = at - index(1);
+            if found != 0 {
+                let looked_at = (from >> 8) - 2..from >> 8;
+                looked_at.filter(|&entry| read_entry(entry).1.frame() == frame).for_each(clear_entry);
             }
         }
     });

@@ -8,7 +8,7 @@ use asm_lines::naked_asm;
 /// Every register is cleared, so that nothing of another program or of the kernel is seen. The kernel's stack is abandoned.
 ///
 /// # Safety
-/// `record` is an initialised record with its save page behind it, and stays valid while its environment is current.
+/// `record` is an initialised record with its save page before it, and stays valid while its environment is current.
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter(record: *const Record, pc: u32) -> ! {
     // In: kernel mode, interrupts off; a0 = record, a1 = pc.

@@ -3,7 +3,9 @@
 //! At the beginning of a gate: kernel mode, interrupts off; `$k0` is where the program goes on, `$k1` the record of its
 //! environment, `$v0` the gate's address and free; the arguments are in `$a0` to `$a3`. Everything else is the program's.
 
-use super::layout::{FRAMES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, VERIFIERS_HIGH, global, offset};
+use super::layout::{
+    FRAMES_HIGH, KERNEL_PAGES_HIGH, STACK_TOP, STLB_DISTANCE, STLB_INDEX_MASK, VERIFIERS_HIGH, global, offset,
+};
 use super::primitives;
 use super::unwind::{frame_begins, frame_calls_rust, frame_ends, frame_ends_at_epc, frame_ends_with_globals};
 use super::ways::{from_rust_to_program, into_rust, to_program};
@@ -11,9 +13,9 @@ use crate::call;
 use aegis_abi::{EnvId, call as number, frame};
 use asm_lines::global_asm;
 
-/// The kernel's stack at the call of a Rust function: room for its four register arguments, the fifth argument (16), and a
-/// word that keeps the size a multiple of 8.
-const STACK: i32 = 24;
+/// The kernel's stack at the call of a Rust function, from the kernel's record down: room for its four register arguments, the
+/// fifth argument (16), and a word that keeps the size a multiple of 8.
+const STACK: i32 = 24 - STACK_TOP;
 
 global_asm!(
     ".section .gates, \"ax\", @progbits",
@@ -197,8 +199,24 @@ global_asm!(
     "    secret_gate {frame_repossess}",
     "    .org {SLICE_REPOSSESS}",
     "    secret_gate {slice_repossess}",
+    "    .org {FILTER_INSERT}",
+    "    secret_gate {filter_insert}",
+    "    .org {FILTER_REMOVE}",
+    "    stack_gate {filter_remove}",
+    "    .org {FILTER_RING}",
+    "    stack_gate {filter_ring}",
+    "    .org {NETWORK_SEND}",
+    "    stack_gate {network_send}",
+    "    .org {HANDLER_INSTALL}",
+    "    stack_gate {handler_install}",
+    "    .org {HANDLER_REMOVE}",
+    "    stack_gate {handler_remove}",
+    "    .org {FILTER_REPOSSESS}",
+    "    secret_gate {filter_repossess}",
+    "    .org {HANDLER_REPOSSESS}",
+    "    secret_gate {handler_repossess}",
     "",
-    "    empty_gates ({gates} * {gate_bytes} - {SLICE_REPOSSESS} - 2 * {gate_bytes}) / {gate_bytes}",
+    "    empty_gates ({gates} * {gate_bytes} - {HANDLER_REPOSSESS} - 2 * {gate_bytes}) / {gate_bytes}",
     "",
     "    .org {TLB_WRITE}",                      // the last one, and longer than a gate
     primitives::tlb_write!(),
@@ -296,4 +314,12 @@ global_asm!(
     REVOKE = const number::REVOKE, revoke = sym call::revoke,
     FRAME_REPOSSESS = const number::FRAME_REPOSSESS, frame_repossess = sym call::frame_repossess,
     SLICE_REPOSSESS = const number::SLICE_REPOSSESS, slice_repossess = sym call::slice_repossess,
+    FILTER_INSERT = const number::FILTER_INSERT, filter_insert = sym call::filter_insert,
+    FILTER_REMOVE = const number::FILTER_REMOVE, filter_remove = sym call::filter_remove,
+    FILTER_RING = const number::FILTER_RING, filter_ring = sym call::filter_ring,
+    NETWORK_SEND = const number::NETWORK_SEND, network_send = sym call::network_send,
+    HANDLER_INSTALL = const number::HANDLER_INSTALL, handler_install = sym call::handler_install,
+    HANDLER_REMOVE = const number::HANDLER_REMOVE, handler_remove = sym call::handler_remove,
+    FILTER_REPOSSESS = const number::FILTER_REPOSSESS, filter_repossess = sym call::filter_repossess,
+    HANDLER_REPOSSESS = const number::HANDLER_REPOSSESS, handler_repossess = sym call::handler_repossess,
 );

@@ -1,7 +1,7 @@
 //! Fixed addresses of the kernel, and its record of an environment.
 //!
-//! Two pages stand side by side for every environment: the [`Record`], which only the kernel sees, and its save page, which
-//! the program sees too. The fixed distance lets one base register reach both, which is worth an instruction or two on every
+//! Two pages stand side by side for every environment: its save page, which the program sees too, and behind it the
+//! [`Record`], which only the kernel sees. The fixed distance lets one base register reach both, which is worth an instruction or two on every
 //! hot path. The kernel has such a pair of its own: while it runs Rust, that pair is current, so that a fault in the
 //! kernel can't be taken for one of the program.
 
@@ -30,7 +30,7 @@ pub const FRAMES_HIGH: u32 = 0x8006;
 /// Upper half of the address of the verifiers of capabilities, one for each frame; likewise.
 pub const VERIFIERS_HIGH: u32 = 0x8008;
 /// Address of the frames' nonces.
-pub const NONCES: u32 = 0x800c_0000;
+pub const NONCES: u32 = 0x800c_0400;
 /// Address of the software TLB's tags. Its EntryLo words follow [`STLB_DISTANCE`] bytes behind.
 pub const STLB: u32 = KERNEL_PAGES + 0x8000;
 /// Bytes from the tag of an entry to its EntryLo word.
@@ -42,8 +42,19 @@ pub const STLB_INDEX_MASK: u32 = 0x3ffc;
 /// pages in a row, from a multiple of 64 on, lie in a row.
 pub const STLB_HASH_MASK: u32 = 0x3f00;
 
-/// Bytes from a record to its save page.
+/// Bytes from a save page to its record.
 pub const SAVE_DISTANCE: u32 = 0x1000;
+
+/// Cause.IP3, the clock's interrupt on a DECstation. The vector looks at it together with the exception's code; so it is also
+/// how far behind what the code alone selects lies what is selected while that interrupt is pending.
+pub const PENDING: u32 = 1 << 11;
+/// The bits of Cause that select: the exception's code, scaled by 4, and [`PENDING`].
+#[cfg(not(feature = "malta"))]
+pub const SELECTS: u32 = 0x7c | PENDING;
+
+/// Where the kernel's stack begins, from the kernel's own record: below the slots of its own save page, to which the vector
+/// writes before it knows that it is the kernel that has failed.
+pub const STACK_TOP: i32 = -0x100;
 
 /// What the kernel knows of an environment: a page.
 ///
@@ -83,15 +94,23 @@ pub struct Record {
     pub mappings: Mappings,
     /// What reports call it; zero bytes fill it up.
     pub name: [u8; NAME_BYTES],
+    /// Where each exception goes while the clock's interrupt is pending, which comes first. Its alignment puts it [`PENDING`] bytes
+    /// behind `handlers`. In the bytes before it, as far behind the save page's slots, registers are stored then that nobody reads:
+    /// the instruction is executed again.
+    pub pending: Pending,
 }
 
-/// A record and its save page.
+/// A table of handlers at its place in a record.
+#[repr(C, align(2048))]
+pub struct Pending(pub [u32; CODES]);
+
+/// A save page and its record.
 #[repr(C)]
 pub struct Pages {
-    /// The kernel's part.
-    pub record: Record,
     /// The program's part.
     pub save: SavePage,
+    /// The kernel's part.
+    pub record: Record,
 }
 
 /// What assembly keeps in the kernel's own record page, behind the record.
@@ -112,11 +131,11 @@ pub mod global {
     pub const BORROWED: u32 = 0x0ff0;
 }
 
-/// Offsets in a [`Record`] and, with [`SAVE_DISTANCE`], in the save page beside it.
+/// Offsets in a [`Record`] and, less [`SAVE_DISTANCE`], in the save page before it.
 pub mod offset {
     use super::{DirectoryEntry, FrameEntry, ProtectedEntries, Record, SAVE_DISTANCE, SavePage, offset_of};
 
-    pub const HANDLERS: u32 = offset_of!(Record, handlers) as u32;
+    pub const HANDLERS: i32 = offset_of!(Record, handlers) as i32;
     pub const ID: u32 = offset_of!(Record, id) as u32;
     pub const STATUS: u32 = offset_of!(Record, status) as u32;
     pub const ENTRY_HI: u32 = offset_of!(Record, entry_hi) as u32;
@@ -137,9 +156,9 @@ pub mod offset {
     /// In an entry of the table of frames.
     pub const FRAME_OWNER: u32 = offset_of!(FrameEntry, owner) as u32;
     pub const FRAME_BINDING: u32 = offset_of!(FrameEntry, binding) as u32;
-    pub const SAVED_A0: u32 = SAVE_DISTANCE + offset_of!(SavePage, a0) as u32;
-    pub const SAVED_A1: u32 = SAVE_DISTANCE + offset_of!(SavePage, a1) as u32;
-    pub const SAVED_A2: u32 = SAVE_DISTANCE + offset_of!(SavePage, a2) as u32;
+    pub const SAVED_A0: i32 = offset_of!(SavePage, a0) as i32 - SAVE_DISTANCE as i32;
+    pub const SAVED_A1: i32 = offset_of!(SavePage, a1) as i32 - SAVE_DISTANCE as i32;
+    pub const SAVED_A2: i32 = offset_of!(SavePage, a2) as i32 - SAVE_DISTANCE as i32;
 }
 
 /// The registers of an interrupted program that Rust does not preserve by itself, on top of the kernel's stack.
@@ -172,14 +191,18 @@ pub struct FaultFrame {
 const _: () = {
     assert!(KERNEL_PAGES == 0x8005_0000 && STLB == 0x8005_8000, "decstation.ld has these addresses too");
     assert!(size_of::<Pages>() == 2 * SAVE_DISTANCE as usize);
-    assert!(offset_of!(Pages, save) == SAVE_DISTANCE as usize);
+    assert!(offset_of!(Pages, record) == SAVE_DISTANCE as usize);
     assert!(size_of::<Public>() <= 4096 && size_of::<[DirectoryEntry; aegis_abi::EnvId::COUNT]>() == 4096);
     // Assembly scales a frame's number by these sizes.
     assert!(size_of::<FrameEntry>() == 8 && size_of::<Verifier>() == 16);
     assert!((FRAMES_HIGH << 16) + 8 * frame::COUNT as u32 == VERIFIERS_HIGH << 16);
-    assert!((VERIFIERS_HIGH << 16) + 16 * frame::COUNT as u32 == NONCES);
+    assert!((VERIFIERS_HIGH << 16) + 16 * frame::COUNT as u32 <= NONCES);
     // The fields end before the globals that assembly keeps in the kernel's own page.
-    assert!(offset_of!(Record, name) + NAME_BYTES <= global::CURRENT as usize);
+    assert!(offset_of!(Record, pending) + 4 * CODES <= global::CURRENT as usize);
     // Assembly adds the exception code, scaled, to the record's address and finds the handler there.
     assert!(offset_of!(Record, handlers) == 0);
+    // And all that it selects once more, behind that.
+    assert!(offset_of!(Record, pending) == PENDING as usize);
+    assert!((offset_of!(Record, name) + NAME_BYTES) as i32 <= offset::SAVED_A0 + PENDING as i32);
+    assert!(STACK_TOP <= offset::SAVED_A0);
 };

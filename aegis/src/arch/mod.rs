@@ -3,6 +3,7 @@
 //! - [`layout`]: fixed addresses, and the kernel's record of an environment with its offsets
 //! - `vectors`: TLB refill, exception dispatch, the demultiplexing of system calls (the hot paths)
 //! - `gates`: one block of code for each system call
+//! - [`handlers`]: the way into handlers for messages, and their calls
 //! - `primitives`: the transfers and primitive operations that are in assembly, for their gates
 //! - `trap`: the ways from assembly into Rust and back, for interrupts, TLB misses and faults
 //! - [`enter`](mod@enter): from the kernel into a program
@@ -34,6 +35,7 @@ pub mod entry;
 #[cfg_attr(feature = "malta", path = "mips32/fpu.rs")]
 pub mod fpu;
 mod gates;
+pub mod handlers;
 pub mod layout;
 #[cfg_attr(feature = "malta", path = "mips32/primitives.rs")]
 mod primitives;
@@ -107,12 +109,24 @@ pub unsafe fn record_at<'a>(address: u32) -> &'a mut layout::Record {
     unsafe { &mut *(address as *mut layout::Record) }
 }
 
+/// Calls the generated code that tells messages apart (`aegis_dpf`): the number of the filter that a message is for, or
+/// 0.
+///
+/// # Safety
+/// `entry` is where the code begins, the instruction cache is coherent with it, and so many bytes, as many as a message has
+/// at least, are at `message`, which is 2 modulo 4.
+pub unsafe fn classify(entry: u32, message: *const u8, bytes: u32) -> u32 {
+    // SAFETY: the caller's: the code is a function of this type, which reads nothing but the message and its tables.
+    let function: extern "C" fn(*const u8, u32) -> u32 = unsafe { core::mem::transmute(entry) };
+    function(message, bytes)
+}
+
 impl layout::Record {
-    /// The save page beside this record.
+    /// The save page before this record.
     pub fn save_page(&mut self) -> &mut aegis_abi::exception::SavePage {
         let record: *mut layout::Record = self;
-        // SAFETY: records exist only as the first part of `Pages`. The program does not run, so nobody else writes to
+        // SAFETY: records exist only as the second part of `Pages`. The program does not run, so nobody else writes to
         // the page.
-        unsafe { &mut (*record.cast::<layout::Pages>()).save }
+        unsafe { &mut (*record.byte_sub(layout::SAVE_DISTANCE as usize).cast::<layout::Pages>()).save }
     }
 }

@@ -4,18 +4,18 @@
 //! In all of this file: kernel mode, interrupts off.
 
 use super::entry;
-use super::layout::{FaultFrame, Frame, KERNEL_PAGES_HIGH, global, offset};
+use super::layout::{FaultFrame, Frame, KERNEL_PAGES_HIGH, STACK_TOP, global, offset};
 use super::unwind::{frame_begins, frame_calls_rust, frame_ends_at_epc, frame_ends_with_frame};
 use super::ways::{FROM_USER, from_rust_to_dispatch, from_rust_to_program, into_rust};
 use asm_lines::global_asm;
 use core::mem::offset_of;
 
-/// Bytes of the frame on top of the stack.
-const FRAME: i32 = size_of::<Frame>() as i32;
+/// Where the frame on top of the stack is, from the kernel's record down.
+const FRAME: i32 = size_of::<Frame>() as i32 - STACK_TOP;
 /// The frame, and below it room for four register arguments.
 const STACK: i32 = FRAME + 16 + (FRAME % 8);
 
-/// Offset of a field of [`Frame`] from the top of the stack.
+/// Offset of a field of [`Frame`] from the kernel's record.
 macro_rules! in_frame {
     ($($field:tt)*) => { offset_of!(Frame, $($field)*) as i32 - FRAME };
 }
@@ -193,12 +193,13 @@ global_asm!(
     "    sw    $k1, {current}($k1)",
     into_rust!(),
     "    jal   {finish}",
-    "     addiu $sp, $k1, -16",
+    "     addiu $sp, $k1, {top} - 16",
     frame_ends_at_epc!(),
     ".size finish_at_once, . - finish_at_once",
     pages = const KERNEL_PAGES_HIGH,
     current = const global::CURRENT,
     from_user = const FROM_USER,
+    top = const STACK_TOP,
     frame = const FRAME,
     stack = const STACK,
     at = const in_frame!(at),

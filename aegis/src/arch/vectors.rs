@@ -6,7 +6,7 @@
 //! The MIPS I rules that shape the code: the instruction behind a load, or an `mfc0`, does not see what was loaded; the
 //! instruction behind a branch is executed before the branch is taken (its *delay slot*, indented below).
 
-use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
+use super::layout::{GATES_HIGH, KERNEL_PAGES_HIGH, SELECTS, STLB_DISTANCE, STLB_INDEX_MASK, global, offset};
 use super::unwind::{frame_begins, frame_ends_at_epc};
 use aegis_abi::EnvId;
 use aegis_abi::call::NUMBER_MASK;
@@ -52,6 +52,11 @@ global_asm!(
     // Dispatch of an exception to the program that caused it takes 17 instructions (the paper: 18); a system call leaves
     // after 7 and is at its gate after 15. The handler table and the save slots are arrays by exception code, so one register, the record plus the
     // scaled code, reaches all of them, and the stores before it is known that they are wanted do no harm.
+    //
+    // An R3000 takes an interrupt only before an instruction that has no exception of its own, so a program each of whose instructions has
+    // one would never be interrupted. Therefore the clock's interrupt is looked at here: with it pending a second table is read, behind
+    // the first, all entries of which are the interrupt's; the stores go as far behind their slots, into the record. The instruction,
+    // a system call or another, is executed again.
     "    .balign 128",
     ".globl general",
     ".type general, @function",
@@ -60,8 +65,8 @@ global_asm!(
     "    lui   $k1, {pages}",
     "    mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",   // the record of the running environment
-    "    andi  $k0, $k0, 0x7c",        // ExcCode, scaled by 4; and the delay of the load
-    "    addiu $k0, $k0, -0x20",       // 0 for a system call, whose code is 8
+    "    andi  $k0, $k0, {selects}",   // ExcCode, scaled by 4, and the clock's interrupt; the delay of the load
+    "    addiu $k0, $k0, -0x20",       // 0 for a system call, whose code is 8, with no tick
     "    beq   $k0, $zero, 2f",
     "     addu $k1, $k1, $k0",         // for a system call: unchanged
     "    lw    $k0, {handlers}($k1)",  // where this exception goes
@@ -113,7 +118,7 @@ global_asm!(
     // A miss in the normal segment: dispatch, from the refill vector 29 instructions in all. k1 = the kernel's pages.
     "6:  mfc0  $k0, $13",              // Cause
     "    lw    $k1, {current}($k1)",
-    "    andi  $k0, $k0, 0x7c",        // and the delay of the load
+    "    andi  $k0, $k0, {selects}",   // and the delay of the load
     "    addu  $k1, $k1, $k0",
     "    lw    $k0, {handlers} - 0x20($k1)",
     "    sw    $a2, {a2} - 0x20($k1)", // and the delay of the load
@@ -133,6 +138,7 @@ global_asm!(
     ".size general, . - general",
     ".text",
     pages = const KERNEL_PAGES_HIGH,
+    selects = const SELECTS,
     current = const global::CURRENT,
     stlb = const global::STLB,
     index = const STLB_INDEX_MASK,

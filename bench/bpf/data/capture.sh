@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Captures session.pcap: two network namespaces joined by a pair of virtual Ethernet devices, the real stacks of a Linux at both
-# ends, and tcpdump between. ARP; a TCP session; UDP both ways, fragments and IP options among it; what NFS sends (ONC RPC calls of NFS
-# to port 2049, answered by a server that only repeats them). Needs root, iproute2, python3 and tcpdump.
+# ends, and tcpdump between. ARP; a TCP session; UDP both ways, fragments and IP options among it; ONC RPC calls
+# to the port of NFS, answered by a server that only repeats them (nfs.pcap has real ones); echo requests of ICMP and their answers. Needs root,
+# iproute2, python3 and tcpdump.
 set -euo pipefail
 cd "$(dirname "$0")"
 if [ "${1:-}" != inside ]; then
@@ -72,6 +73,14 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, bytes([7, 7, 4, 0, 0, 0, 0, 0]))
 s.sendto(b"options", ("10.0.0.2", 2049))
 udp(2049, [rpc(n, n) for n in range(1, 6)])
+# Echo requests, which the other's stack answers.
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for n in range(1, 4):
+    echo = struct.pack(">BBHHH", 8, 0, 0, 1, n) + b"e" * 56
+    total = sum(struct.unpack(">%dH" % (len(echo) // 2), echo))
+    total = (total & 0xffff) + (total >> 16)
+    total = ~(total + (total >> 16)) & 0xffff
+    s.sendto(echo[:2] + struct.pack(">H", total) + echo[4:], ("10.0.0.2", 0))
 tcp(2049, [struct.pack(">I", 0x80000000 | len(r)) + r for r in (rpc(n, n) for n in range(1, 6))])
 PY
 sleep 1

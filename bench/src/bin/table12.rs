@@ -43,6 +43,7 @@ macro_rules! inlined {
                 "move  $v0, $zero",
                 "lui   $ra, %hi(2f)",
                 "addiu $ra, $ra, %lo(2f)",
+                ".balign 128, 0",               // the loop on one page: the micro-TLB has room for two, and the server's is the other
                 ".word {begin}",
                 // v0 = 0, v1 = the server, as the answer leaves them.
                 "1:",

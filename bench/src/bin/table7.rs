@@ -11,37 +11,22 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-use aegis_bench::{ALONE, LOOPS, ROUNDS, loop_of};
+use aegis_bench::dpf::{
+    BUCKETS, CODE, HOST, PORT, TABLES, code_at, engine, fixed, flush, flush_part, insert, install, renew,
+};
+use aegis_bench::{ALONE, LOOPS, ROUNDS, describe, loop_of};
 use aegis_bpf::{Instruction, parse};
-use aegis_dpf::{Block, Edge, Engine, Filter, Memory, Node, buddy};
 use asm_lines::naked_asm;
 use core::cell::UnsafeCell;
 use exos_rt::abi::filter::Atom;
 use exos_rt::abi::mark::{END, WORD};
-use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT};
-use exos_rt::{call, mark_begin, mark_end, println};
+use exos_rt::abi::vm::PAGE_BYTES;
+use exos_rt::println;
 
 exos_rt::program!(main);
 
-const FILTERS: usize = 10_240;
-const NODES: usize = 128;
-const EDGES: usize = FILTERS + NODES;
-const BUCKETS: usize = 16_384;
-const CODE: usize = 12 * 1024;
-const TABLES: usize = 1 << 17;
-
-/// What an engine works in, and what it is given next time.
-#[repr(C, align(4096))]
+/// What the program works with beside an engine.
 struct Space {
-    code: UnsafeCell<[u32; CODE]>,
-    tables: UnsafeCell<[u32; TABLES]>,
-    filters: UnsafeCell<[Filter; FILTERS]>,
-    nodes: UnsafeCell<[Node; NODES]>,
-    edges: UnsafeCell<[Edge; EDGES]>,
-    buckets: UnsafeCell<[u16; BUCKETS]>,
-    code_blocks: UnsafeCell<[Block; CODE / buddy::UNIT]>,
-    table_blocks: UnsafeCell<[Block; TABLES / buddy::UNIT]>,
-    engine: UnsafeCell<Option<Engine<'static>>>,
     bpf: UnsafeCell<[[Instruction; 16]; PORTS as usize]>,
     checked: UnsafeCell<[Option<aegis_bpf::Filter<'static>>; PORTS as usize]>,
     scratch: UnsafeCell<aegis_bpf::Scratch>,
@@ -56,92 +41,12 @@ static SPACE: Space = {
         // SAFETY: only used for arrays of numbers and of structures of numbers.
         UnsafeCell::new(unsafe { core::mem::zeroed() })
     }
-    Space {
-        code: zeros(),
-        tables: zeros(),
-        filters: zeros(),
-        nodes: zeros(),
-        edges: zeros(),
-        buckets: zeros(),
-        code_blocks: zeros(),
-        table_blocks: zeros(),
-        engine: UnsafeCell::new(None),
-        bpf: zeros(),
-        checked: UnsafeCell::new([None; PORTS as usize]),
-        scratch: zeros(),
-    }
+    Space { bpf: zeros(), checked: UnsafeCell::new([None; PORTS as usize]), scratch: zeros() }
 };
-
-/// The engine that is there.
-fn engine() -> &'static mut Engine<'static> {
-    // SAFETY: nobody keeps what this gives while it is called again, or while the engine is made anew.
-    unsafe { (*SPACE.engine.get()).as_mut() }.expect("there is an engine")
-}
-
-/// An engine without filters, in place of the one that was there.
-fn renew(tables_used: usize, buckets: usize) {
-    // SAFETY: the engine is dropped before its memory is used again.
-    unsafe {
-        *SPACE.engine.get() = None;
-        let code = SPACE.code.get();
-        let tables = SPACE.tables.get();
-        *SPACE.engine.get() = Some(Engine::new(Memory {
-            filters: &mut *SPACE.filters.get(),
-            nodes: &mut *SPACE.nodes.get(),
-            edges: &mut *SPACE.edges.get(),
-            buckets: &mut (&mut *SPACE.buckets.get())[..buckets],
-            code_at: code as u32,
-            code: &mut *code,
-            code_blocks: &mut *SPACE.code_blocks.get(),
-            tables_at: tables as u32,
-            tables: &mut (&mut *tables)[..tables_used],
-            table_blocks: &mut (&mut *SPACE.table_blocks.get())[..tables_used / buddy::UNIT],
-        }));
-    }
-}
-
-/// Makes the instruction cache coherent with so many bytes of the program's memory, which lie in one page.
-fn flush_part(address: u32, bytes: u32) {
-    // SAFETY: the code is there to be read; now the TLB holds its page.
-    unsafe { (address as *const u32).read_volatile() };
-    let entry = call::tlb_probe(address).expect("the page was just read");
-    let frame = entry >> PAGE_SHIFT;
-    let physical = (frame << PAGE_SHIFT) + address % PAGE_BYTES;
-    call::icache_flush(physical, bytes).expect("the page is memory");
-}
-
-/// Makes the instruction cache coherent with the generated code.
-fn flush() {
-    let code = SPACE.code.get() as u32;
-    for (start, end) in engine().take_changes().ranges() {
-        let mut at = code + start;
-        while at < code + end {
-            let next = ((at / PAGE_BYTES + 1) * PAGE_BYTES).min(code + end);
-            flush_part(at, next - at);
-            at = next;
-        }
-    }
-}
 
 // --- Filters and packets. --------------------------------------------------------------------------------------------
 
-const HOST: u32 = 0xc00c_4501;
-const PORT: u32 = 1000;
 const PORTS: u32 = 10;
-
-/// TCP/IP from a port of a host to port 80, as in the paper.
-fn fixed(host: u32, port: u32) -> [Atom; 8] {
-    [
-        Atom::equal(12, 16, 0x0800),
-        Atom::shift(14),
-        Atom::equal(0, 8, 0x45),
-        Atom::equal(9, 8, 6),
-        Atom::equal(12, 32, host),
-        Atom::shift(20),
-        Atom::equal(0, 16, port),
-        Atom::equal(2, 16, 80),
-    ]
-}
 
 /// The same, with an IP header of any length and no fragments: what libpcap's do.
 fn variable(port: u32) -> [Atom; 8] {
@@ -358,10 +263,6 @@ const LENGTH: u32 = 64;
 /// Rounds of the loops around what is measured cold, or once.
 const ONCE: u32 = 1;
 
-fn describe(id: u32, table: &str, op: core::fmt::Arguments, system: &str, how: &str) {
-    println!("mark {id} table={table} op={op} system={system} how={how}");
-}
-
 fn describe_loop(id: u32, rounds: u32, how: &str) {
     println!("loop {} of={id} rounds={rounds} how={how}", loop_of(id));
 }
@@ -392,7 +293,7 @@ fn measure(alone: Alone, looped: Looped, way: Way, packets: u32, set: impl Fn(u3
 /// The same of the generated code when none of it is in the instruction cache.
 fn measure_cold() {
     let way = generated();
-    let code = SPACE.code.get() as u32;
+    let code = code_at();
     for n in 0..2 * ALONE / 10 {
         set_packet(PORT + n % PORTS);
         for page in (0..4 * CODE as u32).step_by(PAGE_BYTES as usize) {
@@ -406,114 +307,6 @@ fn measure_cold() {
             }
         }
     }
-}
-
-// --- Insertion. ------------------------------------------------------------------------------------------------------
-
-fn insert(owner: u32, atoms: &[Atom]) -> u16 {
-    engine().insert(owner, atoms, |_| false).expect("there is room, and they are disjoint")
-}
-
-/// An engine with `count` filters, which are of several owners and so have been proven disjoint.
-fn install(filter: impl Fn(u32) -> [Atom; 8], count: u32) {
-    // Clearing more than is used would empty the data cache.
-    match count {
-        0..200 => renew(TABLES / 16, BUCKETS / 8),
-        200..2000 => renew(TABLES / 4, BUCKETS / 8),
-        _ => renew(TABLES, BUCKETS),
-    }
-    for n in 0..count {
-        insert(1 + n % 3, &filter(PORT + n));
-    }
-    flush();
-}
-
-/// Defines what inserts a filter between marks.
-macro_rules! insertions {
-    ($($id:literal $op:literal $installed:literal $host:expr, $how:literal;)*) => {
-        fn describe_insertions() {
-            $(
-                describe($id, "dpf-insert", format_args!($op), "dpf", $how);
-                describe_loop($id, ONCE, "the same");
-            )*
-        }
-
-        fn measure_insertions() {
-            $(for _ in 0..LOOPS {
-                install(|port| fixed(HOST, port), $installed);
-                let filter = fixed($host, PORT + $installed);
-                mark_begin!($id);
-                mark_begin!(loop_of($id));
-                let inserted = engine().insert(1, &filter, |_| false);
-                mark_end!(loop_of($id));
-                mark_end!($id);
-                assert!(inserted.is_ok(), "{}", $op);
-                mark_begin!(FLUSH + $id);
-                mark_begin!(loop_of(FLUSH + $id));
-                flush();
-                mark_end!(loop_of(FLUSH + $id));
-                mark_end!(FLUSH + $id);
-            })*
-        }
-
-        fn describe_flushes() {
-            $(
-                describe(FLUSH + $id, "dpf-insert", format_args!("{}_flush", $op), "dpf",
-                    "the instruction cache made coherent after it: a call for each range and page that has changed");
-                describe_loop(FLUSH + $id, ONCE, "the same");
-            )*
-        }
-    };
-}
-
-/// Added to the mark of an insertion: the instruction cache after it.
-const FLUSH: u32 = 10;
-
-insertions! {
-    31 "insert_first" 0 HOST, "there is no other: code for all of it";
-    32 "insert_second" 1 HOST, "another value of the last comparison: its code again";
-    33 "insert_ninth" 8 HOST, "the ninth value: a table is made, and code that looks into it";
-    34 "insert_eleventh" 10 HOST, "10 are installed: the table gets another value";
-    35 "insert_host" 10 HOST + 1, "10 are installed: from another host, so the path forks, code before and behind the fork";
-}
-
-/// Inserts a filter among `count`, whose table gets another value, and removes it again. The first times are not marked:
-/// the rest find TLB and caches as they left them.
-macro_rules! repeated {
-    ($($id:literal $op:literal $count:literal;)*) => {
-        fn describe_repeated() {
-            $(
-                let how = "so many are installed: the table gets another value; repeated";
-                describe($id, "dpf-insert", format_args!($op), "dpf", how);
-                describe_loop($id, ONCE, "the same");
-            )*
-        }
-
-        fn measure_repeated() {
-            $(
-                install(|port| fixed(HOST, port), $count);
-                let filter = fixed(HOST, PORT + $count);
-                for n in 0..2 * LOOPS {
-                    let inserted = if n < LOOPS {
-                        insert(1, &filter)
-                    } else {
-                        mark_begin!($id);
-                        mark_begin!(loop_of($id));
-                        let inserted = engine().insert(1, &filter, |_| false);
-                        mark_end!(loop_of($id));
-                        mark_end!($id);
-                        inserted.expect("there is room, and they are disjoint")
-                    };
-                    assert!(engine().remove(inserted));
-                }
-            )*
-        }
-    };
-}
-
-repeated! {
-    36 "insert_10" 10;
-    37 "insert_1000" 1000;
 }
 
 fn main() {
@@ -557,9 +350,6 @@ fn main() {
         );
         describe_loop(id, ROUNDS, loops);
     }
-    describe_insertions();
-    describe_flushes();
-    describe_repeated();
     exos_rt::console::flush();
 
     install(|port| fixed(HOST, port), PORTS);
@@ -585,8 +375,6 @@ fn main() {
         flush();
         measure(alone, looped, generated(), 1, |_| set_deep_packet(depth));
     }
-    measure_insertions();
-    measure_repeated();
 }
 
 /// Reads the filters that libpcap compiled.

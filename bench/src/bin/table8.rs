@@ -16,9 +16,9 @@ mod lrpc;
 use aegis_bench::{ALONE, LOOPS, ROUNDS, loop_of};
 use exos::pipe::{End, Ring};
 use exos_rt::abi::EnvId;
-use exos_rt::abi::frame::{Capability, KERNEL};
+use exos_rt::abi::frame::Capability;
 use exos_rt::abi::vm::{PAGE_SHIFT, SAVE_PAGE};
-use exos_rt::environment::spawn;
+use exos_rt::environment::spawn_at;
 use exos_rt::shared::Shared;
 use exos_rt::{call, mark_begin, mark_end, memory, println, public};
 
@@ -28,6 +28,9 @@ const PIPE: u32 = 1;
 const INLINED: u32 = 2;
 const SHM: u32 = 3;
 const CONFLICT: u32 = 4;
+
+/// With so many colours what one round touches can be kept apart.
+const ENOUGH: u32 = 16;
 
 static PIPES: [Ring; 2] = [const { Ring::new() }; 2];
 static COUNTER: Shared<u32> = Shared::new(0);
@@ -162,23 +165,20 @@ fn between(there: extern "C" fn(u32) -> !, here: fn(EnvId), conflict: bool) {
 }
 
 /// Makes children until one has frames of the right colours: its stack's, and its save page's, beside which the
-/// kernel's record is.
+/// kernel's record is. A cache that has few colours leaves no choice.
 fn spawn_where(there: extern "C" fn(u32) -> !, right: impl Fn(u32, u32) -> bool) -> (EnvId, Capability) {
+    let colours = public::colours();
     for attempt in 0..64 {
-        let (child, control) = spawn(there, 0, None).expect("there is memory for a child");
-        let is_save_page = |number: u32| number % 2 == 1 && memory::frame(number - 1).owner == KERNEL;
-        let mut colours = [0; 2];
-        for number in (0..public::frames()).filter(|&number| memory::frame(number).owner == child.0) {
-            colours[usize::from(is_save_page(number))] = number % public::colours();
-        }
-        if right(colours[0], colours[1]) {
+        let home = memory::allocate_run(2, 2).expect("there is memory for a child");
+        let (child, control) = spawn_at(home, there, 0, None).expect("there is memory for a child");
+        let is_stack = |&number: &u32| number != home && memory::frame(number).owner == child.0;
+        let stack = (0..public::frames()).find(is_stack).expect("the child has a stack");
+        if right(stack % colours, home % colours) || colours < ENOUGH {
             return (child, control);
         }
         call::env_destroy(child, control).expect("the child is ours");
         // The next one gets others, and not always so many further on.
-        for _ in 0..attempt % 5 {
-            memory::allocate().expect("there is memory");
-        }
+        memory::search_from(memory::next() + attempt % 5);
     }
     panic!("no such frames")
 }

@@ -1,20 +1,20 @@
 //! Table 9: the multiplication of two matrices of 150 by 150 integers, in memory that a page table of the program's own
 //! maps, and, beside it, in guaranteed mappings, where no library has any part.
 //!
-//! The code is the same, and naive. Frames of both come from neighbouring numbers, so they lie alike in the caches.
+//! The code is the same. Frames of both come from neighbouring numbers, so they lie alike in the caches.
 
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 exos_rt::program!(main);
 
+#[path = "../matrix.rs"]
+mod matrix;
+
 use exos::vm::{READ, Vm, WRITE};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
 use exos_rt::{call, mark_begin, mark_end, memory, println};
-
-/// Rows and columns.
-const SIZE: usize = 150;
-type Matrix = [[i32; SIZE]; SIZE];
+use matrix::{Matrix, fill, multiply, sum};
 
 /// Pages of the three matrices.
 const PAGES: u32 = (3 * size_of::<Matrix>()).div_ceil(PAGE_BYTES as usize) as u32;
@@ -27,31 +27,6 @@ const BARE: u32 = 2;
 const LOOP: u32 = 100;
 /// How often each is measured.
 const TIMES: usize = 3;
-
-/// Multiplies the first two of three matrices; the third is the product.
-#[inline(never)]
-fn multiply(matrices: &mut [Matrix; 3]) {
-    let [a, b, product] = matrices;
-    for (row, of_product) in a.iter().zip(product) {
-        for (column, element) in of_product.iter_mut().enumerate() {
-            *element = row.iter().zip(b.iter()).fold(0, |sum: i32, (a, b)| sum.wrapping_add(a.wrapping_mul(b[column])));
-        }
-    }
-}
-
-/// What is multiplied.
-fn fill([a, b, _]: &mut [Matrix; 3]) {
-    for (row, (of_a, of_b)) in a.iter_mut().zip(b).enumerate() {
-        for (column, (in_a, in_b)) in of_a.iter_mut().zip(of_b).enumerate() {
-            *in_a = (row + column) as i32;
-            *in_b = (row * 3) as i32 - column as i32;
-        }
-    }
-}
-
-fn sum(matrices: &[Matrix; 3]) -> i32 {
-    matrices[2].iter().flatten().fold(0, |sum: i32, element| sum.wrapping_mul(31).wrapping_add(*element))
-}
 
 fn main() {
     for (id, system, how) in [

@@ -8,6 +8,7 @@
 
 pub mod collector;
 pub mod line;
+pub mod network;
 pub mod store;
 
 use exos::process::{Fail, file};

@@ -150,6 +150,19 @@ impl Editor {
                     show(&self.line.bytes[..self.line.used]);
                     back(self.line.used);
                 }
+                Key::Byte(0x17) => {
+                    // The word before the cursor, and the blanks behind it.
+                    let before = &self.line.bytes[..at];
+                    let end = before.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
+                    let start = before[..end].iter().rposition(|&byte| byte == b' ').map_or(0, |blank| blank + 1);
+                    back(at - start);
+                    show(b"\x1b[K");
+                    self.line.bytes.copy_within(at..self.line.used, start);
+                    self.line.used -= at - start;
+                    at = start;
+                    show(&self.line.bytes[at..self.line.used]);
+                    back(self.line.used - at);
+                }
                 Key::Byte(0x0c) => {
                     show(b"\x1b[H\x1b[2J");
                     show(prompt.as_bytes());

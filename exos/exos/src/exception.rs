@@ -240,45 +240,30 @@ global_asm!(
     "     sw   $zero, {stack}($a0)",
     ".size exos_call_handler, . - exos_call_handler",
     "",
-    // --- The shorter way, for a store to a page that the program protects: a0 = the current activity, a1 = BadVAddr,
-    // a2 = main's stack for exceptions, loaded just now, v0 = the handler. For main, and if the exception stack is free: the context is in the
-    // save page, so no register is needed to reach it. The stores, which memory takes one in two cycles, stand between
-    // others where they can. -----------------------------------------------------------------------------------------
+    // --- The shorter way, for a store to a page that the program protects: v0 = the handler, t0 = $a0 of the program, sp =
+    // main's stack for exceptions, which is free. The context is in the save page, so no register is needed to reach it.
+    // $at, $v0, $v1, $a3, $t0, $t7 to $t9, $ra, $sp and the address are there already. The stores, which memory takes one
+    // in two cycles, stand between others where they can. -------------------------------------------------------------
     ".globl exos_protected",
     ".type exos_protected, @function",
     "exos_protected:",
-    "    bne   $a0, $zero, 5f",
-    "     addiu $a0, $zero, {kept}",
-    "    beq   $a2, $zero, 5f",
-    "     nop",
-    "    sw    $zero, {main_stack}($zero)", // in use
-    "    sw    $sp, {kept} + {sp}($zero)",
-    "    addiu $sp, $a2, -16",         // a function's caller keeps room for four register arguments
-    "    sw    $t0, {kept} + {t}($zero)",
-    "    lw    $t0, {saved_a0} + 4($zero)",
     "    sw    $t1, {kept} + {t} + 4($zero)",
     "    lw    $t1, {saved_a1} + 4($zero)",
+    "    sw    $zero, {main_stack}($zero)", // in use
     "    sw    $t2, {kept} + {t} + 8($zero)",
     "    lw    $t2, {saved_a2} + 4($zero)",
     "    sw    $t3, {kept} + {t} + 12($zero)",
     "    lw    $t3, {pc} + 4($zero)",
-    "    sw    $t4, {kept} + {t} + 16($zero)",
-    "    lw    $t4, {scratch}($zero)",
     "    sw    $t0, {kept} + {resume_a0}($zero)",
     "    mfhi  $t0",
     "    sw    $t1, {kept} + {resume_a1}($zero)",
     "    mflo  $t1",
     "    sw    $t2, {kept} + {resume_a2}($zero)",
     "    sw    $t3, {kept} + {resume_pc}($zero)",
-    "    sw    $t4, {kept} + {v}($zero)",
-    "    sw    $v1, {kept} + {v} + 4($zero)",
-    "    sw    $at, {kept} + {at}($zero)",
-    "    sw    $a1, {kept} + {address}($zero)",
-    "    sw    $a3, {kept} + {a3}($zero)",
-    "    .irp n, 5,6,7,8,9",
+    "    .irp n, 4,5,6",
     "    sw    $t\\n, {kept} + {t} + 4*\\n($zero)",
     "    .endr",
-    "    sw    $ra, {kept} + {ra}($zero)",
+    "    addiu $a0, $zero, {kept}",
     "    sw    $t0, {kept} + {hi}($zero)",
     "    jalr  $v0",
     "     sw   $t1, {kept} + {lo}($zero)",
@@ -293,16 +278,13 @@ global_asm!(
     "    .irp n, 0,1,2,3,4,5,6,7,8,9",
     "    lw    $t\\n, {kept} + {t} + 4*\\n($zero)",
     "    .endr",
-    "    addiu $a0, $sp, 16",
     "    lw    $ra, {kept} + {ra}($zero)",
-    "    addiu $sp, $zero, {kept}",
+    "    sw    $sp, {main_stack}($zero)",
     "    j     exos_return",           // the one that loads from the stack
-    "     sw   $a0, {main_stack}($zero)",
-    "5:  j     exos_call_handler",
-    "     addiu $a2, $zero, 1",        // the code
+    "     addiu $sp, $zero, {kept}",
     ".size exos_protected, . - exos_protected",
     pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
-    kept = const sequences::FREE + offset_of!(State, protected) as u32,
+    kept = const KEPT,
     main_stack = const FAULT_STACK_WORD,
     saved_a0 = const SAVE_PAGE + offset_of!(SavePage, a0) as u32,
     saved_a1 = const SAVE_PAGE + offset_of!(SavePage, a1) as u32,
@@ -339,7 +321,10 @@ pub(crate) const SCRATCH_V1: u32 = HANDLER_SCRATCH + (offset_of!(SavePage, a1) -
 pub(crate) const SCRATCH_AT: u32 = HANDLER_SCRATCH + (offset_of!(SavePage, a2) - offset_of!(SavePage, a0)) as u32;
 pub(crate) const SCRATCH_CAUSE: u32 = HANDLER_SCRATCH + (offset_of!(SavePage, pc) - offset_of!(SavePage, a0)) as u32;
 
+/// Where the context of the shorter way is, as an offset from `$zero`.
+pub(crate) const KEPT: u32 = sequences::FREE + offset_of!(State, protected) as u32;
+
 /// Where the handlers' words are, as an offset from `$zero`.
-pub(crate) const HANDLERS: u32 = sequences::FREE + offset_of!(State, handlers) as u32;
+pub const HANDLERS: u32 = sequences::FREE + offset_of!(State, handlers) as u32;
 
 const _: () = assert!(STACK_TOP > START && size_of::<Context>().is_multiple_of(8));

@@ -18,7 +18,7 @@
 //! `WRITE` and `STORED`. So the first access and the first store are exceptions, which note them; a page that has no
 //! frame, or is to be copied, is not used or stored to before it has been dealt with.
 
-use crate::exception::{HANDLERS, SCRATCH_AT, SCRATCH_V1};
+use crate::exception::{KEPT, SCRATCH_AT, SCRATCH_V1};
 use crate::state::{State, get, set};
 use asm_lines::naked_asm;
 use core::mem::offset_of;
@@ -26,9 +26,9 @@ use exos_rt::abi::Error;
 use exos_rt::abi::call::{TLB_DELETE, TLB_WRITE};
 use exos_rt::abi::exception::{Code, SavePage};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
-use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
+use exos_rt::sequences;
 use exos_rt::{call, memory};
-pub use exos_tables::{Inverted, Linear, Memory, PageTable, TABLE_PAGES, TwoLevel};
+pub use exos_tables::{Inverted, Linear, Memory, PageTable, Run, TABLE_PAGES, TwoLevel};
 
 /// The page has no frame: its contents are zeros if the bits of the frame are 0, else paged out, to the place they say.
 pub const ABSENT: u32 = 1 << 0;
@@ -68,8 +68,10 @@ pub const fn settled(entry: u32) -> u32 {
 pub(crate) const START: u32 = NORMAL_START - 32 * PAGE_BYTES;
 /// The end of the stack for exceptions. The rest of its page are records of `vm`.
 pub(crate) const STACK_TOP: u32 = START + 3072;
+/// Where main's handlers begin on it: a function's caller keeps room for four register arguments.
+pub(crate) const FAULT_STACK: u32 = STACK_TOP - 16;
 /// The first of the table's pages.
-pub(crate) const TABLE: u32 = START + PAGE_BYTES;
+pub const TABLE: u32 = START + PAGE_BYTES;
 /// The stack of the server activity for exceptions, if it has one.
 const SERVER_STACK: u32 = START + (TABLE_PAGES + 2) * PAGE_BYTES;
 
@@ -82,10 +84,10 @@ struct Empty([u32; 1024]);
 static EMPTY: Empty = Empty([0; 1024]);
 
 /// The table's memory on the machine.
-pub(crate) struct Machine;
+pub struct Machine;
 
 /// Where the root is.
-pub(crate) const ROOT: u32 = sequences::FREE + offset_of!(State, root) as u32;
+pub const ROOT: u32 = sequences::FREE + offset_of!(State, root) as u32;
 
 impl Memory for Machine {
     fn read(&self, address: u32) -> u32 {
@@ -117,7 +119,7 @@ pub(crate) fn prepare() -> Result<(), Error> {
     if get!(backed) == 0 {
         back(2)?;
         set!(protected.code, Code::Modified as u32);
-        sequences::set_fault_stacks([STACK_TOP, 0]);
+        sequences::set_fault_stacks([FAULT_STACK, 0]);
     }
     Ok(())
 }
@@ -159,7 +161,7 @@ pub fn server_stack() -> Result<(), Error> {
     unsafe {
         call::env_map(call::self_id(), call::NO_CAPABILITY, SERVER_STACK, frame << PAGE_SHIFT | entry_lo::DIRTY, 1)?;
     }
-    sequences::set_fault_stacks([STACK_TOP, SERVER_STACK + PAGE_BYTES]);
+    sequences::set_fault_stacks([FAULT_STACK, SERVER_STACK + PAGE_BYTES]);
     Ok(())
 }
 
@@ -168,6 +170,23 @@ pub trait Form: PageTable {
     /// For [`Code::Modified`], [`Code::TlbLoad`] and [`Code::TlbStore`].
     const HANDLERS: [(Code, unsafe extern "C" fn()); 3];
 
+    /// For the same, in a process ([`process`](mod@crate::process)), which has rules of its own for what an entry does not
+    /// allow.
+    ///
+    /// # Safety
+    /// Here and below: it is entered by the kernel only.
+    unsafe extern "C" fn process_modified();
+    /// See above.
+    ///
+    /// # Safety
+    /// See above.
+    unsafe extern "C" fn process_load_missed();
+    /// See above.
+    ///
+    /// # Safety
+    /// See above.
+    unsafe extern "C" fn process_store_missed();
+
     /// Where the entry of the page of an address in user space is, or a word that is 0 if it is not mapped.
     #[must_use]
     fn place(address: u32) -> u32 {
@@ -175,12 +194,64 @@ pub trait Form: PageTable {
     }
 }
 
-/// Changes entries that lie in a row to what they have in common with a mask.
+/// Changes entries to what they have in common with a mask.
 ///
 /// # Safety
-/// At `place` are so many entries.
+/// They are there.
+pub(crate) unsafe fn keep(Run { place, count, step }: Run, mask: u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        if step == 4 {
+            keep_row(place, count, mask);
+        } else {
+            keep_apart(place, count, mask, step);
+        }
+    }
+}
+
+/// [`keep`], for entries that are `step` bytes apart.
+///
+/// # Safety
+/// As for it; at least one.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn keep(place: u32, count: u32, mask: u32) {
+unsafe extern "C" fn keep_apart(place: u32, count: u32, mask: u32, step: u32) {
+    // a0 = the first entry, a1 = how many, a2 = the mask, a3 = the step. 10 instructions for two entries.
+    naked_asm!(
+        ".set noreorder",
+        "andi  $t0, $a1, 1",
+        "beq   $t0, $zero, 2f",
+        " nop",
+        "lw    $t0, 0($a0)",
+        "addiu $a1, $a1, -1", // and the delay of the load
+        "and   $t0, $t0, $a2",
+        "sw    $t0, 0($a0)",
+        "addu  $a0, $a0, $a3",
+        "2:",
+        "beq   $a1, $zero, 4f",
+        " nop",
+        "3:",
+        "lw    $t0, 0($a0)",
+        "addu  $t1, $a0, $a3", // t1: the second; and the delay of the load
+        "and   $t0, $t0, $a2",
+        "sw    $t0, 0($a0)",
+        "lw    $t0, 0($t1)",
+        "addiu $a1, $a1, -2",
+        "and   $t0, $t0, $a2",
+        "sw    $t0, 0($t1)",
+        "bne   $a1, $zero, 3b",
+        " addu $a0, $t1, $a3",
+        "4:",
+        "jr    $ra",
+        " nop",
+    )
+}
+
+/// [`keep`], for entries side by side.
+///
+/// # Safety
+/// As for it.
+#[unsafe(naked)]
+unsafe extern "C" fn keep_row(place: u32, count: u32, mask: u32) {
     // a0 = the first entry, a1 = how many, a2 = the mask. 15 instructions for four entries, 10 for one that is left over.
     naked_asm!(
         ".set noreorder",
@@ -220,30 +291,37 @@ pub(crate) unsafe extern "C" fn keep(place: u32, count: u32, mask: u32) {
     )
 }
 
-/// Gives rights to those of the entries in a row that are not 0, and the hardware those of them that have been used.
+/// Gives rights to those of the entries that are not 0, and the hardware those of them that have been used.
 ///
 /// # Safety
-/// At `place` are so many entries, at least one.
+/// They are there.
+pub(crate) unsafe fn grant(Run { place, count, step }: Run, rights: u32) {
+    // SAFETY: the caller's.
+    unsafe { grant_apart(place, count, rights, step) };
+}
+
+/// [`grant`].
+///
+/// # Safety
+/// As for it; at least one.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn grant(place: u32, count: u32, rights: u32) {
-    // a0 = the first entry, a1 = how many, a2 = the rights. 10 instructions an entry.
+unsafe extern "C" fn grant_apart(place: u32, count: u32, rights: u32, step: u32) {
+    // a0 = the first entry, a1 = how many, a2 = the rights, a3 = from one to the next. 10 instructions an entry.
     naked_asm!(
         ".set noreorder",
-        "sll   $a1, $a1, 2",
-        "addu  $a1, $a1, $a0",          // a1: where they end
-        "sll   $a3, $a2, {to_hardware}", // a3: the same rights, the hardware's
+        "sll   $t2, $a2, {to_hardware}", // t2: the same rights, the hardware's
         "1:",
         "lw    $t0, 0($a0)",
-        "addiu $a0, $a0, 4",            // and the delay of the load
+        "addiu $a1, $a1, -1",           // and the delay of the load
         "beq   $t0, $zero, 2f",
         " sll  $t1, $t0, {TO_HARDWARE}",
-        "and   $t1, $t1, $a3",
+        "and   $t1, $t1, $t2",
         "or    $t1, $t1, $a2",
         "or    $t0, $t0, $t1",
-        "sw    $t0, -4($a0)",
+        "sw    $t0, 0($a0)",
         "2:",
-        "bne   $a0, $a1, 1b",
-        " nop",
+        "bne   $a1, $zero, 1b",
+        " addu $a0, $a0, $a3",
         "jr    $ra",
         " nop",
         to_hardware = const TO_DONE + TO_HARDWARE,
@@ -296,48 +374,81 @@ pub(crate) unsafe extern "C" fn set_rights(place: u32, address: u32, rights: u32
     )
 }
 
-/// Defines a form's handlers. Its lines look up the entry of the page of `$a1`; they may use `$a0` and `$v0`, which they
-/// save in the word for it, and leave the entry, or 0, in `$a2`.
-macro_rules! form {
-    ($form:ty, $module:ident, {$($entry:item)*}, [$($line:literal),* $(,)?], $($operands:tt)*) => {
-        impl Form for $form {
+/// What [`page_table_form!`](crate::page_table_form) makes handlers of, wherever it is used.
+#[doc(hidden)]
+pub mod parts {
+    pub use super::WRITE;
+    use super::{KEPT, SAVE_PAGE, SavePage};
+    use crate::exception::Context;
+    pub use crate::process::space::missed as process_missed;
+    pub use crate::vm::missed;
+    pub use asm_lines::naked_asm;
+    use core::mem::offset_of;
+    pub use exos_rt::abi::call::TLB_WRITE;
+    pub use exos_rt::abi::exception::Code;
+    pub use exos_rt::sequences::{CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
+
+    /// Words of the save page, as offsets from `$zero`.
+    pub const PC: u32 = SAVE_PAGE + offset_of!(SavePage, pc) as u32;
+    pub const SAVED_A0: u32 = SAVE_PAGE + offset_of!(SavePage, a0) as u32;
+    pub const HANDLER: u32 = crate::exception::HANDLERS + 4;
+    /// Those in which main's context is kept.
+    pub const V: u32 = KEPT + offset_of!(Context, v) as u32;
+    pub const AT: u32 = KEPT + offset_of!(Context, at) as u32;
+    pub const A3: u32 = KEPT + offset_of!(Context, a3) as u32;
+    pub const T: u32 = KEPT + offset_of!(Context, t) as u32;
+    pub const RA: u32 = KEPT + offset_of!(Context, ra) as u32;
+    pub const SP: u32 = KEPT + offset_of!(Context, resume.sp) as u32;
+    pub const ADDRESS: u32 = KEPT + offset_of!(Context, address) as u32;
+}
+
+/// Makes a type that is a [`PageTable`] a [`Form`]: `page_table_form!(Type, module, {items}, [lines], operands)` defines its
+/// handlers, in a module of their own. The lines look up the entry of the page of `$a1`; they may use `$a0` and `$v0`, which
+/// they save in the word `{scratch}($zero)`, and leave the entry, or 0, in `$a2`. The first one changes nothing but `$a0`. What
+/// else they name are operands; the items are those of [`Form`] that are to be others than the usual ones.
+#[macro_export]
+macro_rules! page_table_form {
+    ($form:ty, $module:ident, {$($entry:item)*}, [$first:literal, $($line:literal),* $(,)?], $($operands:tt)*) => {
+        impl $crate::page_table::Form for $form {
             $($entry)*
 
-            const HANDLERS: [(Code, unsafe extern "C" fn()); 3] = [
-                (Code::Modified, $module::modified),
-                (Code::TlbLoad, $module::load),
-                (Code::TlbStore, $module::store),
-            ];
+            const HANDLERS: [($crate::page_table::parts::Code, unsafe extern "C" fn()); 3] = {
+                use $crate::page_table::parts::Code;
+                [
+                    (Code::Modified, $module::modified),
+                    (Code::TlbLoad, $module::load),
+                    (Code::TlbStore, $module::store),
+                ]
+            };
+
+            $crate::page_table_form!(@handler [unsafe extern "C" fn process_load_missed()],
+                [$crate::page_table::parts::process_missed], 2, 9, [$first, $($line),*], $($operands)*);
+            $crate::page_table_form!(@handler [unsafe extern "C" fn process_store_missed()],
+                [$crate::page_table::parts::process_missed], 3, 9, [$first, $($line),*], $($operands)*);
+            $crate::page_table_form!(@handler [unsafe extern "C" fn process_modified()],
+                [$crate::page_table::parts::process_missed], 1, 10, [$first, $($line),*], $($operands)*);
         }
 
         mod $module {
             use super::*;
-            form!(@handler $form, load, 2, 9, [$($line),*], [], $($operands)*);
-            form!(@handler $form, store, 3, 9, [$($line),*], [], $($operands)*);
-            // A page that the program may not store to: if it has a handler that is called at once.
-            form!(@handler $form, modified, 1, 10, [$($line),*], [
-                "andi  $a0, $a2, WRITE",
-                "bne   $a0, $zero, 2f",
-                " lw   $v0, handlers + 4($zero)",
-                "lw    $a0, CURRENT($zero)",
-                "bne   $v0, $zero, exos_protected",
-                " lw   $a2, main_stack($zero)",
-                "2:",
-            ], $($operands)*);
+            use $crate::page_table::parts;
+            $crate::page_table_form!(@handler [pub(super) unsafe extern "C" fn load()],
+                [parts::missed::<$form>], 2, 9, [$first, $($line),*], $($operands)*);
+            $crate::page_table_form!(@handler [pub(super) unsafe extern "C" fn store()],
+                [parts::missed::<$form>], 3, 9, [$first, $($line),*], $($operands)*);
+            $crate::page_table_form!(@handler [pub(super) unsafe extern "C" fn modified_general()],
+                [parts::missed::<$form>], 1, 10, [$first, $($line),*], $($operands)*);
+            $crate::page_table_form!(@modified $form, $first, [$($line),*], $($operands)*);
         }
     };
-    (@handler $form:ty, $name:ident, $code:literal, $bit:literal, [$($line:literal),*], [$($denied:literal),* $(,)?],
-     $($operands:tt)*) => {
+    // `missed` is a function that is called with the context if the entry, or the kernel, does not allow the access.
+    (@handler [$($head:tt)*], [$($missed:tt)*], $code:literal, $bit:literal, [$($line:literal),*], $($operands:tt)*) => {
         /// a0 = EPC, a1 = BadVAddr, a2 = Cause.
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name() {
-            naked_asm!(
+        $($head)* {
+            $crate::page_table::parts::naked_asm!(
                 ".set noreorder",
                 ".set noat",
-                ".set handlers, {handlers}",
-                ".set WRITE, {WRITE}",
-                ".set CURRENT, {CURRENT}",
-                ".set main_stack, {main_stack}",
                 "sw    $a0, {pc} + 4*{code}($zero)",
                 $($line,)*
                 concat!("sll   $a0, $a2, 31 - ", stringify!($bit)),
@@ -347,20 +458,94 @@ macro_rules! form {
                 "bgez  $v0, exos_return + 32*{code}",
                 " lw   $v0, {scratch}($zero)",
                 "1:",
-                $($denied,)*
                 "lui   $v0, %hi({missed})",
                 "addiu $v0, $v0, %lo({missed})",
                 "j     exos_call_handler",
                 " addiu $a2, $zero, {code}",
                 code = const $code,
-                pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
-                TLB_WRITE = const TLB_WRITE,
-                scratch = const HANDLER_SCRATCH,
-                missed = sym crate::vm::missed::<$form>,
-                handlers = const HANDLERS,
-                WRITE = const WRITE,
-                CURRENT = const CURRENT,
-                main_stack = const FAULT_STACK_WORD,
+                pc = const $crate::page_table::parts::PC,
+                TLB_WRITE = const $crate::page_table::parts::TLB_WRITE,
+                scratch = const $crate::page_table::parts::HANDLER_SCRATCH,
+                missed = sym $($missed)*,
+                $($operands)*
+            )
+        }
+    };
+    // A store to a page that the program may not store to: if it has a handler, that is called by the shorter way, for
+    // main, and if its stack for exceptions is free. Memory takes one store in two cycles, so some of what that way
+    // saves is saved here, where there is other work between. From the move of $sp on no other thread runs, so that what
+    // is saved is nobody else's.
+    (@modified $form:ty, $first:literal, [$($line:literal),*], $($operands:tt)*) => {
+        /// a0 = EPC, a1 = BadVAddr, a2 = Cause.
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn modified() {
+            parts::naked_asm!(
+                ".set noreorder",
+                ".set noat",
+                "lw    $a2, {CURRENT}($zero)",
+                "sw    $a0, {pc}($zero)",      // and the delay of the load
+                "bne   $a2, $zero, {general} + 4", // behind the same store
+                " lw   $a0, {main_stack}($zero)",
+                "move  $a2, $sp",              // and the delay of the load
+                "beq   $a0, $zero, 13f",       // something is on that stack
+                " move $sp, $a0",
+                "sw    $a2, {sp}($zero)",
+                $first,
+                "sw    $at, {at}($zero)",
+                "sw    $v1, {v1}($zero)",
+                "sw    $a3, {a3}($zero)",
+                "sw    $a1, {address}($zero)",
+                "sw    $ra, {ra}($zero)",
+                "sw    $t7, {t} + 28($zero)",
+                $($line,)*
+                "andi  $a0, $a2, {WRITE}",
+                "sw    $t8, {t} + 32($zero)",
+                "bne   $a0, $zero, 12f",
+                " lw   $v0, {handler}($zero)",
+                "sw    $t0, {t}($zero)",       // and the delay of the load
+                "sw    $t9, {t} + 36($zero)",
+                "bne   $v0, $zero, exos_protected",
+                " lw   $t0, {saved_a0}($zero)",
+                "lw    $t0, {t}($zero)",
+                "11:",                         // to Rust, by the general way
+                "lw    $a0, {scratch}($zero)",
+                "lui   $v0, %hi({missed})",
+                "sw    $a0, {HANDLER_SCRATCH}($zero)",
+                "lw    $sp, {sp}($zero)",
+                "addiu $v0, $v0, %lo({missed})",
+                "j     exos_call_handler",
+                " addiu $a2, $zero, {code}",
+                "12:",                         // the program may; does the hardware know?
+                "sll   $a0, $a2, 31 - 10",
+                "bgez  $a0, 11b",
+                " addiu $v0, $zero, {TLB_WRITE}",
+                "syscall",                     // as above
+                "bltz  $v0, 11b",
+                " lw   $v0, {scratch}($zero)",
+                "j     exos_return + 32*{code}",
+                " lw   $sp, {sp}($zero)",
+                "13:",
+                "j     {general} + 4",
+                " move $sp, $a2",
+                code = const 1,
+                pc = const parts::PC + 4,
+                saved_a0 = const parts::SAVED_A0 + 4,
+                TLB_WRITE = const parts::TLB_WRITE,
+                HANDLER_SCRATCH = const parts::HANDLER_SCRATCH,
+                CURRENT = const parts::CURRENT,
+                main_stack = const parts::FAULT_STACK_WORD,
+                WRITE = const parts::WRITE,
+                handler = const parts::HANDLER,
+                scratch = const parts::V,
+                at = const parts::AT,
+                v1 = const parts::V + 4,
+                a3 = const parts::A3,
+                t = const parts::T,
+                ra = const parts::RA,
+                sp = const parts::SP,
+                address = const parts::ADDRESS,
+                missed = sym parts::missed::<$form>,
+                general = sym modified_general,
                 $($operands)*
             )
         }
@@ -368,7 +553,7 @@ macro_rules! form {
 }
 
 // From the first instruction to the one behind syscall: 13.
-form!(TwoLevel, two_level, {
+page_table_form!(TwoLevel, two_level, {
     fn place(address: u32) -> u32 {
         Machine.read(ROOT + (address >> 20 & 0x7fc)) + (address >> 10 & 0xffc)
     }
@@ -384,10 +569,10 @@ form!(TwoLevel, two_level, {
 ], root = const ROOT,);
 
 // 14, and 8 for each step of the search, 3 more if it goes up.
-form!(Linear, linear, {}, [
+page_table_form!(Linear, linear, {}, [
+    "lw    $a0, {root} + 4($zero)",        // the first element that is left
     "sw    $v0, {scratch}($zero)",
-    "lw    $v0, {root}($zero)",            // how many elements are left
-    "lw    $a0, {root} + 4($zero)",        // the first of them
+    "lw    $v0, {root}($zero)",            // how many are left
     "sw    $v1, {scratch_v1}($zero)",
     "sw    $at, {scratch_at}($zero)",
     "srl   $v1, $a1, 12",                  // what is looked for
@@ -421,7 +606,7 @@ form!(Linear, linear, {}, [
 ], root = const ROOT, scratch_v1 = const SCRATCH_V1, scratch_at = const SCRATCH_AT,);
 
 // 15, and 7 for each node that is passed over.
-form!(Inverted, inverted, {}, [
+page_table_form!(Inverted, inverted, {}, [
     "lw    $a0, {root}($zero)",            // where the chains begin
     "srl   $a2, $a1, 10",
     "andi  $a2, $a2, 0xffc",

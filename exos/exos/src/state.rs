@@ -9,7 +9,7 @@ use exos_rt::abi::vm::SAVE_PAGE;
 use exos_rt::sequences;
 
 /// Frames that the library keeps for later rather than to free them.
-pub(crate) const POOL: usize = 16;
+pub(crate) const POOL: usize = 10;
 /// Environments that frames are lent to, at once.
 pub(crate) const BORROWERS: usize = 16;
 
@@ -55,7 +55,8 @@ pub(crate) struct State {
 /// Where they are.
 pub(crate) const STATE: *mut State = sequences::FREE as *mut State;
 
-const _: () = assert!(sequences::FREE as usize + size_of::<State>() <= SAVE_PAGE as usize + offset_of!(SavePage, name));
+const _: () =
+    assert!(sequences::FREE as usize + size_of::<State>() <= SAVE_PAGE as usize + offset_of!(SavePage, revocation));
 
 /// Reads a word. Volatile, because handlers change it.
 macro_rules! get {

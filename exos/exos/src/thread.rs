@@ -34,7 +34,7 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
 use exos_rt::abi::exception::Code;
-use exos_rt::abi::vm::PAGE_BYTES;
+use exos_rt::abi::vm::{PAGE_BYTES, SAVE_PAGE};
 use exos_rt::sequences::{self, Activity, FAULT_STACK_WORD, HELD};
 use exos_rt::shared::Shared;
 use exos_rt::{call, fault, println, program, public};
@@ -454,7 +454,8 @@ fn release_stack(index: usize) {
 unsafe extern "C" fn end_of_slice() {
     let main = sequences::main_activity();
     // SAFETY: nothing else accesses the save page now. Likewise below.
-    let (pc, awaits, fault_stack) = unsafe { ((*main).pc, (*main).awaits, (*main).fault_stack) };
+    let (pc, sp, awaits, fault_stack) =
+        unsafe { ((*main).pc, (*main).registers[29], (*main).awaits, (*main).fault_stack) };
     let anew = thread_resume as *const () as u32;
     if (anew..thread_switch_end as *const () as u32).contains(&pc) {
         // SAFETY: as above.
@@ -464,9 +465,9 @@ unsafe extern "C" fn end_of_slice() {
     if HELD.get() != 0 {
         return MISSED.set(1);
     }
-    // SAFETY: as above.
+    // Or on the way back from there, or uses the context in the save page, which threads have in common.
     let on_exception_stack =
-        fault_stack == 0 || fault_stack.wrapping_sub(unsafe { (*main).registers[29] }) < PAGE_BYTES;
+        fault_stack == 0 || fault_stack.wrapping_sub(sp) < PAGE_BYTES || sp.wrapping_sub(SAVE_PAGE) < PAGE_BYTES;
     if awaits != 0 || on_exception_stack || vm::is_changing() {
         return;
     }

@@ -54,8 +54,8 @@
 use crate::backing;
 use crate::exception::{Context, handler};
 use crate::page_table::{
-    ABSENT, COPY, Form, HARDWARE, LOCKED, Machine, OWN, RIGHTS, ROOT, SHARED, STACK_TOP, START, STORED, TABLE, TO_DONE,
-    TO_HARDWARE, TwoLevel, USED, grant, keep, prepare, set_rights, settled,
+    ABSENT, COPY, FAULT_STACK, Form, HARDWARE, LOCKED, Machine, OWN, RIGHTS, ROOT, SHARED, STACK_TOP, START, STORED,
+    TABLE, TO_DONE, TO_HARDWARE, TwoLevel, USED, grant, keep, prepare, set_rights, settled,
 };
 pub use crate::page_table::{READ, WRITE};
 use crate::state::{BORROWERS, POOL, get, set};
@@ -144,11 +144,8 @@ unsafe fn clear(page: u32) {
 /// # Safety
 /// Both are mapped, `to` is another, and nobody else uses it.
 unsafe fn copy(from: u32, to: u32) {
-    let (from, to) = (from as *const [u32; 8], to as *mut [u32; 8]);
-    for place in 0..PAGE_BYTES as usize / 32 {
-        // SAFETY: both lie in the pages.
-        unsafe { to.add(place).write(from.add(place).read()) };
-    }
+    // SAFETY: both are pages.
+    unsafe { memory::copy_words(to as *mut u32, from as *const u32, PAGE_BYTES as usize / 4) }
 }
 
 // --- Records: capabilities for frames of others, and frames that are lent. --------------------------------------------
@@ -340,7 +337,8 @@ fn range(address: u32, pages: u32) -> core::ops::Range<u32> {
 }
 
 /// Called by assembly for an access that an entry does not allow, or the kernel.
-pub(crate) extern "C" fn missed<T: Form>(context: &mut Context) {
+#[doc(hidden)]
+pub extern "C" fn missed<T: Form>(context: &mut Context) {
     let (code, address) = (context.code(), context.address);
     if Space::<T>::mend(address, code) {
         return;
@@ -565,16 +563,15 @@ impl<T: Form> Space<T> {
     /// access finds them out of date.
     pub fn give(address: u32, pages: u32, rights: u32) {
         let range = range(address, pages);
-        // SAFETY: the table says that so many entries are there.
-        let visit = |place, count| unsafe { grant(place, count, rights & RIGHTS) };
-        T::runs(&Machine, ROOT, range.start, pages, visit);
+        // SAFETY: the table says that they are there.
+        T::runs(&Machine, ROOT, range.start, pages, |run| unsafe { grant(run, rights & RIGHTS) });
     }
 
     /// Leaves of the entries of pages what a mask has, and in the TLBs these rights of the hardware's.
     fn keep(address: u32, pages: u32, mask: u32, hardware: u32) {
         let range = range(address, pages);
         // SAFETY: as above.
-        T::runs(&Machine, ROOT, range.start, pages, |place, count| unsafe { keep(place, count, mask) });
+        T::runs(&Machine, ROOT, range.start, pages, |run| unsafe { keep(run, mask) });
         restrict(hardware, range);
     }
 
@@ -650,7 +647,7 @@ impl<T: Form> Space<T> {
     pub fn unlock(address: u32, pages: u32) {
         let range = range(address, pages);
         // SAFETY: as above.
-        T::runs(&Machine, ROOT, range.start, pages, |place, count| unsafe { keep(place, count, !LOCKED) });
+        T::runs(&Machine, ROOT, range.start, pages, |run| unsafe { keep(run, !LOCKED) });
     }
 
     // --- What happens when a page is missed. ------------------------------------------------------------------------------
@@ -973,7 +970,7 @@ impl<T: Form> Space<T> {
         set!(tables, birth.tables);
         set!(resident[0], birth.resident);
         set!(records, birth.records);
-        sequences::set_fault_stacks([STACK_TOP, 0]);
+        sequences::set_fault_stacks([FAULT_STACK, 0]);
     }
 }
 

@@ -4,11 +4,15 @@
 //! - [`stride`]: shares of the processor, exactly (the paper's section 7.3)
 //! - [`lottery`]: the same shares, by chance
 //! - [`paging`]: which page is to go when another needs its frame
+//! - [`parts`]: what becomes of datagrams that come in parts
+//! - [`calls`]: what becomes of calls by TCP that nobody can take yet
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod lottery;
 pub mod paging;
+pub mod parts;
 pub mod schedule;
 pub mod stride;

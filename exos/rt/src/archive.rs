@@ -54,8 +54,8 @@ const TRAILER: &str = "TRAILER!!!";
 /// The first entry of what is left of the archive, and what is behind it.
 fn entry(archive: &'static [u8]) -> Option<(File, &'static [u8])> {
     let number = |at: usize| {
-        let digits = core::str::from_utf8(archive.get(at..at + 8)?).ok()?;
-        usize::from_str_radix(digits, 16).ok()
+        let mut digits = archive.get(at..at + 8)?.iter();
+        digits.try_fold(0, |number, &digit| Some(number << 4 | (digit as char).to_digit(16)? as usize))
     };
     let (file_bytes, name_bytes) = (number(FILE_BYTES)?, number(NAME_BYTES)?);
     let name = archive.get(HEADER..HEADER.checked_add(name_bytes)?.checked_sub(1)?)?;

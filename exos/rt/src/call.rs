@@ -3,7 +3,9 @@
 //! A call that answers [`Error::Again`] is made again here: no caller sees that error.
 
 use crate::{save_page, sequences};
+use aegis_abi::ash::Request;
 use aegis_abi::exception::Code;
+use aegis_abi::filter::Atom;
 use aegis_abi::frame::Capability;
 use aegis_abi::program::ProgramHeader;
 use aegis_abi::{EnvId, Error, call};
@@ -40,14 +42,51 @@ pub fn check(result: i32) -> Result<u32, Error> {
 }
 
 /// Makes a call that does no harm to the caller's memory, for as long as there is work left.
+#[inline(always)]
 fn repeat(number: u32, [a0, a1, a2, a3]: [u32; 4]) -> Result<u32, Error> {
-    loop {
-        // SAFETY: the functions below, which alone come here, say why.
-        match check(unsafe { raw(a0, a1, a2, a3, number) }) {
-            Err(Error::Again) => {}
-            result => return result,
-        }
+    // SAFETY: the functions below, which alone come here, say why.
+    match unsafe { raw_until_done(a0, a1, a2, a3, number) } {
+        result @ 0.. => Ok(result.cast_unsigned()),
+        result => Err(refused(result)),
     }
+}
+
+/// The error that a negative result stands for.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".text.calls")]
+fn refused(result: i32) -> Error {
+    check(result).err().unwrap_or(Error::NoSuchCall)
+}
+
+/// As [`raw`], again and again while the answer is [`Error::Again`]. The arguments wait where a caller keeps room for
+/// them.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.calls")]
+unsafe extern "C" fn raw_until_done(a0: u32, a1: u32, a2: u32, a3: u32, number: u32) -> i32 {
+    naked_asm!(
+        ".set noreorder",
+        "lw    $v0, 16($sp)", // the number
+        "sw    $a0, 0($sp)",
+        "sw    $a1, 4($sp)",
+        "sw    $a2, 8($sp)",
+        "sw    $a3, 12($sp)",
+        "1:",
+        "syscall",
+        "addiu $t0, $v0, -({AGAIN})",
+        "bne   $t0, $zero, 2f",
+        " lw   $v1, 16($sp)",
+        "lw    $a0, 0($sp)",
+        "lw    $a1, 4($sp)",
+        "lw    $a2, 8($sp)",
+        "lw    $a3, 12($sp)",
+        "b     1b",
+        " move $v0, $v1",
+        "2:",
+        "jr    $ra",
+        " nop",
+        AGAIN = const Error::Again as i32,
+    )
 }
 
 /// The id of this environment.
@@ -64,6 +103,7 @@ pub fn null() {
 }
 
 /// Ends the program; 0 means success.
+#[unsafe(link_section = ".text.calls")]
 pub fn exit(status: u32) -> ! {
     // SAFETY: it takes no pointers.
     unsafe { raw(status, 0, 0, 0, call::EXIT) };
@@ -101,6 +141,24 @@ pub fn slice_repossess(position: u32, authority: Capability) -> Result<(), Error
     repeat(call::SLICE_REPOSSESS, [position, 0, 0, 0]).map(drop)
 }
 
+/// Takes the filter `number`, and its handler, from an environment that owes filters.
+///
+/// # Errors
+/// As for [`frame_repossess`].
+pub fn filter_repossess(number: u32, authority: Capability) -> Result<(), Error> {
+    save_page::present(authority);
+    repeat(call::FILTER_REPOSSESS, [number, 0, 0, 0]).map(drop)
+}
+
+/// Takes the handler of the filter `number` from an environment that owes handlers.
+///
+/// # Errors
+/// As for [`frame_repossess`].
+pub fn handler_repossess(number: u32, authority: Capability) -> Result<(), Error> {
+    save_page::present(authority);
+    repeat(call::HANDLER_REPOSSESS, [number, 0, 0, 0]).map(drop)
+}
+
 // --- The processor. --------------------------------------------------------------------------------------------------
 
 /// Gives up the rest of this time slice; returns in a later one. May return early, without having given up anything, if
@@ -111,7 +169,7 @@ pub fn yield_slice() {
 }
 
 /// Gives what is left of this time slice to the environment `to`; returns in a later one. May return early, as
-/// [`yield_slice`].
+/// [`yield_slice`], and then whatever `to` is.
 ///
 /// # Errors
 /// [`Error::NoSuchEnvironment`].
@@ -146,6 +204,7 @@ fn suspend(argument: u32, number: u32) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::NoSuchEnvironment`].
+#[unsafe(link_section = ".text.calls")]
 pub fn wake(id: EnvId) -> Result<(), Error> {
     repeat(call::WAKE, [id.0, 0, 0, 0]).map(drop)
 }
@@ -350,6 +409,65 @@ pub fn console_read() -> Result<u8, Error> {
 /// [`Error::Denied`] if neither is this one it nor is the reader dead; [`Error::NoSuchEnvironment`].
 pub fn console_give(to: EnvId) -> Result<(), Error> {
     repeat(call::CONSOLE_GIVE, [to.0, 0, 0, 0]).map(drop)
+}
+
+// --- The network. ----------------------------------------------------------------------------------------------------
+
+/// Installs a packet filter, for which it gives `frame`, that nothing maps; its number. `allowed` is the right over an
+/// environment with whose filters it may overlap.
+///
+/// # Errors
+/// [`Error::NoSuchDevice`]; [`Error::BadArgument`] if the atoms are no filter; [`Error::Denied`] if the frame is another's,
+/// or the filter may accept a message of another's; [`Error::Busy`] if the frame may be mapped, or the filter is there
+/// already; [`Error::Full`].
+pub fn filter_insert(frame: u32, atoms: &[Atom], allowed: Capability) -> Result<u32, Error> {
+    save_page::present(allowed);
+    repeat(call::FILTER_INSERT, [frame, atoms.as_ptr() as u32, atoms.len() as u32, 0])
+}
+
+/// Removes a filter of this environment's. The frame is its own again, to be freed or renewed.
+///
+/// # Errors
+/// [`Error::BadArgument`], or [`Error::Denied`] if it is another's.
+pub fn filter_remove(number: u32) -> Result<(), Error> {
+    repeat(call::FILTER_REMOVE, [number, 0, 0, 0]).map(drop)
+}
+
+/// Makes a frame of this environment's the ring of its filter `number`; 0 for none.
+///
+/// # Errors
+/// As for [`filter_remove`], for the frame, too; [`Error::Busy`] if it is the save page.
+pub fn filter_ring(number: u32, frame: u32) -> Result<(), Error> {
+    repeat(call::FILTER_RING, [number, frame, 0, 0]).map(drop)
+}
+
+/// Sends a message.
+///
+/// # Errors
+/// [`Error::NoSuchDevice`]; [`Error::BadArgument`] if it is too short or too long; [`Error::Busy`] if there is no room just
+/// now; [`Error::Denied`] if it is not in this environment's name.
+pub fn network_send(message: &[u8]) -> Result<(), Error> {
+    repeat(call::NETWORK_SEND, [message.as_ptr() as u32, message.len() as u32, 0, 0]).map(drop)
+}
+
+/// Installs a handler for the messages of this environment's filter `number`; [`ash::install`](crate::ash::install) knows why one is refused.
+///
+/// # Errors
+/// As for [`filter_remove`], for all frames, too; [`Error::BadArgument`] if it is no good handler, [`Error::Busy`] if there is one.
+///
+/// # Safety
+/// The handler writes to the region.
+pub unsafe fn handler_install(number: u32, request: &Request) -> Result<(), Error> {
+    // The kernel reads the code, and pipes, where the request says.
+    repeat(call::HANDLER_INSTALL, [number, &raw const *request as u32, 0, 0]).map(drop)
+}
+
+/// Removes the handler of this environment's filter `number`. Its two frames are its own again.
+///
+/// # Errors
+/// As for [`filter_remove`]; [`Error::BadArgument`] if there is none.
+pub fn handler_remove(number: u32) -> Result<(), Error> {
+    repeat(call::HANDLER_REMOVE, [number, 0, 0, 0]).map(drop)
 }
 
 // --- Primitive operations: each changes no register but $v0. ---------------------------------------------------------

@@ -61,9 +61,23 @@ pub fn spawn(
     argument: u32,
     position: Option<u32>,
 ) -> Result<(EnvId, Capability), Error> {
-    let stack = memory::allocate()?;
+    spawn_at(memory::allocate_pair()?, entry, argument, position)
+}
+
+/// As [`spawn`], in two frames that are this environment's: which will be its record and its save page matters for the
+/// caches. They are the child's, or nobody's, whatever comes of it.
+///
+/// # Errors
+/// As for [`spawn`].
+pub fn spawn_at(
+    home: u32,
+    entry: extern "C" fn(u32) -> !,
+    argument: u32,
+    position: Option<u32>,
+) -> Result<(EnvId, Capability), Error> {
+    let stack = memory::allocate().inspect_err(|_| give_up(home))?;
     let birth = Birth { entry, argument, limit: sequences::limit(), name: program::name_bytes() };
-    let made = write(stack, birth).and_then(|()| create());
+    let made = write(stack, birth).and_then(|()| call::env_create(home)).inspect_err(|_| give_up(home));
     let Ok((id, control)) = made else {
         // SAFETY: it is mapped nowhere any more.
         unsafe { call::frame_free(stack)? };
@@ -77,15 +91,12 @@ pub fn spawn(
     Ok((id, control))
 }
 
-/// Makes an environment of two frames.
-fn create() -> Result<(EnvId, Capability), Error> {
-    let home = memory::allocate_pair()?;
-    call::env_create(home).inspect_err(|_| {
-        for frame in [home, home + 1] {
-            // SAFETY: nothing has been done with it. It is this environment's, so this does not fail.
-            let _ = unsafe { call::frame_free(frame) };
-        }
-    })
+/// Frees two frames that were to become an environment.
+fn give_up(home: u32) {
+    for frame in [home, home + 1] {
+        // SAFETY: nothing has been done with it. It is this environment's, so this does not fail.
+        let _ = unsafe { call::frame_free(frame) };
+    }
 }
 
 /// Writes on a stack that is not the child's yet.

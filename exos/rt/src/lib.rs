@@ -22,6 +22,8 @@
 //! - [`lrpc`]: the same, as short as can be, to servers of a single function
 //! - [`environment`]: environments that a program makes
 //! - [`memory`]: frames by choice
+//! - [`net`]: messages of the network
+//! - [`ash`]: code that the kernel runs when a message comes
 //! - [`public`]: what the kernel shows
 //! - [`mod@revocation`]: what others want back, and what they have taken
 //! - [`archive`]: the files of the boot archive
@@ -37,6 +39,7 @@
 #![feature(asm_experimental_arch)]
 
 pub mod archive;
+pub mod ash;
 pub mod call;
 pub mod console;
 pub mod environment;
@@ -44,6 +47,7 @@ pub mod fault;
 pub mod lrpc;
 pub mod mark;
 pub mod memory;
+pub mod net;
 pub mod program;
 pub mod public;
 pub mod revocation;
@@ -53,6 +57,27 @@ pub mod shared;
 pub mod transfer;
 
 pub use aegis_abi as abi;
+
+/// Leaves room, in a program that contains this once, for what the compiler does too early: it multiplies directly behind
+/// reading HI or LO, as in some divisions by a constant, and `cargo exo` moves that away (`tools/hazard/src/mend.rs`).
+#[macro_export]
+macro_rules! room_for_mends {
+    () => {
+        ::core::arch::global_asm!(
+            // A section that the linker keeps.
+            ".pushsection .text.sequences, \"ax\"",
+            ".balign 4",
+            ".weak exos_mends", // beside that of a library it is none
+            ".type exos_mends, @function",
+            "exos_mends:",
+            ".rept 64 * 4",
+            "    .word 0",
+            ".endr",
+            ".size exos_mends, . - exos_mends",
+            ".popsection",
+        );
+    };
+}
 
 /// Makes a function `fn()` the program's beginning.
 #[macro_export]

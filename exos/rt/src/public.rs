@@ -1,6 +1,7 @@
 //! What the kernel shows of itself, read word by word from the public page, which every environment has mapped.
 
 use aegis_abi::EnvId;
+use aegis_abi::network::{Entry, FILTERS, Interface};
 use aegis_abi::public::{Public, Statistics};
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::PUBLIC_PAGE;
@@ -90,4 +91,21 @@ pub fn version() -> u32 {
 #[must_use]
 pub fn statistics() -> Statistics {
     field!(statistics)
+}
+
+/// The network interface.
+#[must_use]
+pub fn interface() -> Interface {
+    field!(interface)
+}
+
+/// Who has a packet filter, and where it is.
+///
+/// # Panics
+/// If there can be no such filter.
+#[must_use]
+pub fn filter(number: u32) -> Entry {
+    let number = number as usize;
+    assert!(number < FILTERS, "filter {number}");
+    field!(filters[number])
 }

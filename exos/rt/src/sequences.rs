@@ -98,7 +98,7 @@
 
 use crate::shared::Shared;
 use crate::{fault, program};
-use aegis_abi::exception::{CODES, END_OF_SLICE_SLOT, OWN_WORDS, SavePage};
+use aegis_abi::exception::{END_OF_SLICE_SLOT, OWN_WORDS, SLOTS as SAVED, SavePage};
 use aegis_abi::program::{NOTE_OWNER, NOTE_TYPE, ProgramHeader, RETURN_SEQUENCE_BYTES};
 use aegis_abi::vm::{SAVE_PAGE, entry_lo};
 use aegis_abi::{EnvId, call, frame};
@@ -1161,6 +1161,7 @@ global_asm!(
     ".size exos_end_of_slice, . - exos_end_of_slice",
     "",
     // --- A load from an unmapped page: a0 = EPC, a1 = BadVAddr. Public memory is mapped where it can be read. --------
+    ".globl exos_load_missed",
     ".type exos_load_missed, @function",
     "exos_load_missed:",
     "    sw    $a0, {saved_pc} + 4*2($zero)",
@@ -1223,14 +1224,19 @@ global_asm!(
     "    .word {VERSION}",
     "    .word exos_start_of_slice, exos_end_of_slice",
     "    .word 0",                     // interrupts are the kernel's
-    "    .word exos_unhandled",
-    "    .word exos_load_missed",
-    "    .rept 5",
-    "    .word exos_unhandled",
+    // Another linker script may name others.
+    ".weak exos_on_modified, exos_on_load_miss, exos_on_store_miss, exos_on_failure",
+    ".set exos_on_modified, exos_unhandled",
+    ".set exos_on_load_miss, exos_load_missed",
+    ".set exos_on_store_miss, exos_unhandled",
+    ".set exos_on_failure, exos_unhandled",
+    "    .word exos_on_modified, exos_on_load_miss, exos_on_store_miss",
+    "    .rept 4",
+    "    .word exos_on_failure",
     "    .endr",
     "    .word 0",                     // so are system calls
     "    .rept 4",
-    "    .word exos_unhandled",
+    "    .word exos_on_failure",
     "    .endr",
     "    .word 0, 0, 0",
     "    .word exos_synchronous, exos_asynchronous",
@@ -1335,7 +1341,7 @@ global_asm!(
 pub const HANDLER_SCRATCH: u32 = SAVE_PAGE + (offset_of!(SavePage, a0) + 4 * SCRATCH_SLOT) as u32;
 
 // Each return sequence serves the slot of its code.
-const _: () = assert!(CODES >= 16 && RETURN_SEQUENCE_BYTES == 32);
+const _: () = assert!(SAVED == 16 && RETURN_SEQUENCE_BYTES == 32);
 const _: () = assert!(NOTE_OWNER.len() == 5, "the note above has another owner");
 const _: () = assert!(size_of::<Own>() <= size_of::<[u32; OWN_WORDS]>());
 // The entries test for both as for zero.

@@ -1,9 +1,9 @@
 //! A hashed table: for each value of a page number's low bits a chain of nodes, one for each page that is mapped. What
 //! it takes grows with what is mapped, not with the address space.
 //!
-//! A node is four words: the page's number, its entry, the address of the next node or 0, and one that is not used.
+//! A node is four words: the page's number, or that of none if it is free, its entry, the address of the next node or 0, and one that is not used.
 
-use crate::{Memory, PAGE_BYTES, PageTable};
+use crate::{Memory, PAGE_BYTES, PAGES, PageTable, Run};
 
 /// Chains.
 const CHAINS: u32 = 1024;
@@ -91,6 +91,7 @@ impl PageTable for Inverted {
     fn remove(memory: &mut impl Memory, root: u32, page: u32) {
         if let Some((from, node)) = Self::search(memory, root, page) {
             memory.write(from, memory.read(node + NEXT));
+            memory.write(node, PAGES);
             memory.write(node + NEXT, memory.read(root + FREE));
             memory.write(root + FREE, node);
         }
@@ -110,6 +111,26 @@ impl PageTable for Inverted {
             }
         }
         first
+    }
+
+    // Pages that were mapped one after the other have nodes that lie in a row.
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(Run)) {
+        let (mut page, end) = (page, page + count);
+        while page != end {
+            let Some((_, first)) = Self::search(memory, root, page) else {
+                page += 1;
+                continue;
+            };
+            let nodes = (PAGE_BYTES - first % PAGE_BYTES) / NODE;
+            let limit = first + NODE * nodes.min(end - page);
+            let mut behind = first;
+            // A node with this number is the page's: one that is free has none, and one that is fresh has 0.
+            while behind != limit && memory.read(behind) == page {
+                behind += NODE;
+                page += 1;
+            }
+            visit(Run { place: first + ENTRY, count: (behind - first) / NODE, step: NODE });
+        }
     }
 }
 

@@ -80,13 +80,18 @@ pub trait PageTable {
     /// The first page from `from` on that is mapped.
     fn next(memory: &impl Memory, root: u32, from: u32) -> Option<u32>;
 
-    /// Tells where the entries of those of `count` pages from `page` on are that are mapped: addresses, and how many lie
-    /// there in a row. Among them may be words of pages that are not mapped, which are 0.
-    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(u32, u32)) {
-        for page in page..page + count {
-            if let Some(place) = Self::find(memory, root, page) {
-                visit(place, 1);
-            }
-        }
-    }
+    /// Tells where the entries of those of `count` pages from `page` on are that are mapped. Among them may be words of
+    /// pages that are not mapped, which are 0.
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, visit: impl FnMut(Run));
+}
+
+/// Entries that lie in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// The address of the first.
+    pub place: u32,
+    /// How many; at least one.
+    pub count: u32,
+    /// Bytes from one to the next.
+    pub step: u32,
 }

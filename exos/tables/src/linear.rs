@@ -2,7 +2,7 @@
 //!
 //! An element is two words, the page's number and its entry.
 
-use crate::{Memory, PAGE_BYTES, PageTable};
+use crate::{Memory, PAGE_BYTES, PageTable, Run};
 
 /// Bytes of an element.
 const ELEMENT: u32 = 8;
@@ -96,5 +96,13 @@ impl PageTable for Linear {
     fn next(memory: &impl Memory, root: u32, from: u32) -> Option<u32> {
         let (place, end) = Self::search(memory, root, from);
         (place != end).then(|| memory.read(place))
+    }
+
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(Run)) {
+        let (first, _) = Self::search(memory, root, page);
+        let (behind, _) = Self::search(memory, root, page + count);
+        if first != behind {
+            visit(Run { place: first + 4, count: (behind - first) / ELEMENT, step: ELEMENT });
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! root also says which part of the directory it is for, and between which entries something has been mapped: so all
 //! that is mapped is found without looking at what is not.
 
-use crate::{Memory, PAGE_BYTES, PAGES, PageTable, TABLE_PAGES};
+use crate::{Memory, PAGE_BYTES, PAGES, PageTable, Run, TABLE_PAGES};
 
 /// Entries of a leaf.
 const ENTRIES: u32 = 1024;
@@ -105,13 +105,13 @@ impl PageTable for TwoLevel {
         Self::leaves(memory, root).filter_map(|(_, leaf)| in_leaf(leaf)).min()
     }
 
-    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(u32, u32)) {
+    fn runs(memory: &impl Memory, root: u32, page: u32, count: u32, mut visit: impl FnMut(Run)) {
         let (mut page, end) = (page, page + count);
         while page < end {
             let in_leaf = (ENTRIES - page % ENTRIES).min(end - page);
             let leaf = Self::leaf(memory, root, page);
             if leaf != memory.empty() {
-                visit(leaf + page % ENTRIES * 4, in_leaf);
+                visit(Run { place: leaf + page % ENTRIES * 4, count: in_leaf, step: 4 });
             }
             page += in_leaf;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use exos_tables::{Inverted, Linear, Memory, PAGE_BYTES, PAGES, PageTable, TABLE_PAGES, TwoLevel};
+use exos_tables::{Inverted, Linear, Memory, PAGE_BYTES, PAGES, PageTable, Run, TABLE_PAGES, TwoLevel};
 use proptest::prelude::*;
 
 /// Where the pages of a table begin, and its root.
@@ -120,7 +120,9 @@ fn agrees<T: PageTable>(steps: &[Step], room: u32) -> Result<(), TestCaseError> 
             }
             Step::Change(page, count, bits) => {
                 let mut places = Vec::new();
-                T::runs(&memory, ROOT, page, count, |place, count| places.extend((0..count).map(|n| place + 4 * n)));
+                T::runs(&memory, ROOT, page, count, |Run { place, count, step }| {
+                    places.extend((0..count).map(|n| place + step * n));
+                });
                 for place in places {
                     let entry = memory.read(place);
                     if entry != 0 {

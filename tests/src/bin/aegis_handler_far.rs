@@ -5,7 +5,6 @@
 //@ expect: aegis_witness: undisturbed
 //@ expect: aegis: 3 programs ended, 1 badly
 //@ forbid: not reached
-//@ ignore-machine: gxemul it takes no interrupt before an instruction that can't be fetched, for ever
 
 #![no_std]
 #![no_main]

@@ -45,9 +45,9 @@ fn main() {
     let gift = memory::allocate().unwrap();
     assert_eq!([home, home + 1, gift].map(owner), [me.0; 3]);
     let (id, control) = env_create(home).unwrap();
-    assert_eq!([home, home + 1, gift].map(owner), [KERNEL, id.0, me.0]);
+    assert_eq!([home, home + 1, gift].map(owner), [id.0, KERNEL, me.0]);
     let record = directory(id.index()).record;
-    assert!(record >= USER_END && record << 3 >> 3 == home << PAGE_SHIFT, "{record:#x}");
+    assert!(record >= USER_END && record << 3 >> 3 == (home + 1) << PAGE_SHIFT, "{record:#x}");
     assert_eq!(entries(id), 0, "it can't run");
     // SAFETY: the environment is another, and never runs; the frame is mapped nowhere.
     unsafe {

@@ -1,6 +1,7 @@
 //! The abort protocol: contents go where their owner has said beforehand, it learns of each loss, its reserve stays until
 //! an emergency; what the vector has no room for is counted. Those are no exception that run nothing or have died.
 //@ expect: aegis_repossession: 2 frames saved, 14 lost, 1 loss more than the vector holds; nothing is left over
+//@ timeout: 60
 
 #![no_std]
 #![no_main]

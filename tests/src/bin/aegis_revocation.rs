@@ -11,7 +11,7 @@ mod claim;
 
 use claim::{authority, census, frames_of, pass};
 use exos_rt::abi::frame::{COUNT, Capability, READ};
-use exos_rt::abi::revocation::{DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, FRAMES, NO_DEADLINE, SLICES};
+use exos_rt::abi::revocation::{DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, FRAMES, KINDS, NO_DEADLINE, SLICES};
 use exos_rt::abi::{EnvId, Error};
 use exos_rt::environment::spawn;
 use exos_rt::revocation::{Notice, Stack, inform};
@@ -161,7 +161,7 @@ fn refused(id: EnvId) {
         (FRAMES | EMERGENCY, 1, 0),
         (FRAMES, COUNT as u32 + 1, 0),
         (SLICES, 65, 0),
-        (2, 1, 0),
+        (KINDS as u32, 1, 0),
         (u32::MAX, 1, 0),
     ] {
         assert_eq!(call::revoke(id, right, what, count, within), Err(Error::BadArgument), "{what:#x} {count} {within}");

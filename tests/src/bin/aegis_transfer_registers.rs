@@ -82,7 +82,8 @@ fn main() {
     for wrong in [EnvId(0), EnvId(1), EnvId(callee.0 | 1), EnvId(callee.0 | 0x8000_0000), NOBODY, EnvId(u32::MAX)] {
         assert_eq!(call(wrong, [0; 4]), Err(Error::NoSuchEnvironment), "{wrong:x?}");
         assert_eq!(send(wrong, [0; 4]), Err(Error::NoSuchEnvironment), "{wrong:x?}");
-        assert_eq!(call::yield_to(wrong), Err(Error::NoSuchEnvironment), "{wrong:x?}");
+        // Where a slice ends just then, it comes back without an answer.
+        assert_eq!((0..4).find_map(|_| call::yield_to(wrong).err()), Some(Error::NoSuchEnvironment), "{wrong:x?}");
     }
     call::env_destroy(callee, control).unwrap();
     assert_eq!(call(callee, [0; 4]), Err(Error::NoSuchEnvironment), "it has died");

@@ -117,6 +117,8 @@ fn fork() -> Result<(EnvId, Capability), Error> {
         pinned(id, control)?;
         // SAFETY: it begins as it should.
         unsafe { call::env_setup(id, control, &Vm::header(), start as *const () as u32)? };
+        // Once it has a slice it may run, and end, at any moment.
+        assert!(vm::lends());
         call::slice_allocate(20).and_then(|()| call::slice_give(20, id))
     })();
     if let Err(error) = made {
@@ -148,7 +150,6 @@ fn main() {
     let (frames, resident) = (owned(), vm::resident());
     for round in 0..20 {
         let (id, _) = fork().unwrap();
-        assert!(vm::lends());
         // The parent's change is not the child's.
         write(DATA, 5000 + round);
         assert_eq!(read(DATA + 4), 0);

@@ -25,7 +25,7 @@ static DEPTH: Shared<u32> = Shared::new(0);
 
 fn main() -> u32 {
     assert_eq!(grow(30), 30);
-    let before = census::take();
+    let before = census::settled();
     assert_eq!(grow(1000), 1000);
     census::same(before, "the tree");
     println!("exos_fork_tree: 1000 processes, and nothing left");

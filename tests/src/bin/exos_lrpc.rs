@@ -10,6 +10,8 @@ exos_rt::program!(main);
 
 #[path = "../child.rs"]
 mod child;
+#[path = "../in_use.rs"]
+mod in_use;
 #[path = "../server.rs"]
 mod server;
 
@@ -72,6 +74,7 @@ fn has_its_slices() -> bool {
 }
 
 fn main() {
+    let before = in_use::take();
     assert_eq!(lrpc::call(NOBODY, [0; 3]), Err(Error::NoSuchEnvironment));
     let (id, control) = spawn(adder, 0, Some(20)).unwrap();
     while READY.get() == 0 {
@@ -132,5 +135,6 @@ fn main() {
     wait_for_end(id);
     assert_eq!(lrpc::call(id, [0; 3]), Err(Error::NoSuchEnvironment));
     assert!(has_its_slices());
+    in_use::same(before);
     println!("exos_lrpc: 20 calls, 20 trusted; dead, dying and refusing servers, and a caller that died");
 }

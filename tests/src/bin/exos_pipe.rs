@@ -7,6 +7,9 @@
 #![no_main]
 exos_rt::program!(main);
 
+#[path = "../in_use.rs"]
+mod in_use;
+
 use exos::pipe::{CAPACITY, End, Error, Ring};
 use exos_rt::abi::EnvId;
 use exos_rt::abi::frame::Capability;
@@ -77,6 +80,7 @@ fn start(entry: extern "C" fn(u32) -> !, argument: u32, slice: u32, pipe: usize,
 }
 
 fn main() {
+    let before = in_use::take();
     let me = call::self_id();
     let mut buffer = [0; 777];
 
@@ -168,5 +172,6 @@ fn main() {
     unsafe { core::ptr::from_ref(spoilt).cast::<u32>().cast_mut().write_volatile(0x8000_0000) };
     assert_eq!(spoilt.read(&mut buffer), Err(Error::Damaged));
     assert_eq!(spoilt.write(&[1]), Err(Error::Damaged));
+    in_use::same(before);
     println!("exos_pipe: {at} bytes in order, 3 writers, both ends, 4 deaths, 1 damage");
 }

@@ -21,17 +21,17 @@
 use exos::println;
 use exos::process::table::{PROCESSES, Status, signal};
 use exos::process::{self, Fail, Spawn, exec, file, fork, kill, spawn, wait};
+use exos_rt::call;
 use exos_rt::shared::Shared;
-use exos_rt::{call, memory};
 
 exos::process!(main);
 
-#[path = "../process_census.rs"]
-mod census;
+#[path = "../scarce.rs"]
+mod scarce;
+
+use scarce::{NO_MEMORY, census, fails_until_enough};
 
 static DATA: Shared<u32> = Shared::new(1);
-/// Frames that are kept from everybody.
-static mut KEPT: [u16; 16384] = [0; 16384];
 
 fn main() -> u32 {
     let cases: [(&str, fn()); 8] = [
@@ -237,56 +237,25 @@ fn parent_first() {
     file::close(read).expect("it is open");
 }
 
-/// Memory is gone in the middle of a fork or a spawn, wherever that is; or when a child needs some.
+/// Memory is gone at the n-th frame that a fork, a spawn or an exec takes, or what they have made, for each n up to where
+/// there is enough: the caller's error or the child's signal, and nothing is left behind, each time.
 fn no_memory() {
-    let mut kept = 0;
-    let keep = |kept: &mut usize| {
-        while let Ok(frame) = memory::allocate() {
-            // SAFETY: this process has one flow of control.
-            unsafe { KEPT[*kept] = frame as u16 };
-            *kept += 1;
-        }
-    };
-    let release = |kept: &mut usize, count: usize| {
-        for _ in 0..count.min(*kept) {
-            *kept -= 1;
-            // SAFETY: as above; it is mapped nowhere.
-            unsafe { call::frame_free(KEPT[*kept].into()).expect("it is this process's") };
-        }
-    };
-    // The pages of the list are there before there are none.
-    // SAFETY: as above.
-    (0..16384).step_by(1024).for_each(|place| unsafe { (&raw mut KEPT[place]).write_volatile(0) });
-    let (mut refused, mut made) = (0, 0);
-    for free in 0..14 {
-        keep(&mut kept);
-        release(&mut kept, free);
-        match fork() {
-            Ok(None) => process::exit(0),
-            Ok(Some(pid)) => {
-                assert_eq!(wait(Some(pid)).expect("it is a child").1.signal_number() & !signal::SEGV, 0);
-                made += 1;
-            }
-            Err(error) => {
-                assert_eq!(error, Fail::NoMemory);
-                refused += 1;
-            }
-        }
-        keep(&mut kept);
-        release(&mut kept, free);
-        match program("true") {
-            Ok(pid) => {
-                let status = wait(Some(pid)).expect("it is a child").1;
-                assert!(status == Status::exit(0) || status == Status::signal(signal::SEGV), "{status:?}");
-                made += 1;
-            }
-            Err(error) => {
-                assert_eq!(error, Fail::NoMemory);
-                refused += 1;
-            }
-        }
-    }
-    let all = kept;
-    release(&mut kept, all);
-    assert!(refused > 4 && made > 4, "{refused} refused, {made} made");
+    let waited = |pid: u32| wait(Some(pid)).expect("it is a child").1;
+    fails_until_enough("fork", || {
+        fork().map(|pid| match pid {
+            None => process::exit(0),
+            Some(pid) => waited(pid),
+        })
+    });
+    fails_until_enough("spawn", || program("true").map(waited));
+    fails_until_enough("exec", || {
+        // The one that becomes another is made while there is memory, and told when there is none.
+        fork().map(|pid| match pid {
+            None => match exec("true", &["true"], &[]) {
+                Err(Fail::NoMemory) => process::exit(NO_MEMORY),
+                other => panic!("{other:?}"),
+            },
+            Some(pid) => waited(pid),
+        })
+    });
 }

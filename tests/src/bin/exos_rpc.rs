@@ -6,6 +6,8 @@
 #![no_main]
 exos_rt::program!(main);
 
+#[path = "../in_use.rs"]
+mod in_use;
 use exos::rpc::{Buffer, Buffers, Connection, Error};
 use exos_rt::abi::EnvId;
 use exos_rt::abi::vm::{NORMAL_START, PAGE_SHIFT, entry_lo};
@@ -90,6 +92,7 @@ extern "C" fn serve(_: u32) -> ! {
 }
 
 fn main() {
+    let before = in_use::take();
     let (id, _) = spawn(serve, 0, Some(20)).unwrap();
     while READY.get() == 0 {
         call::yield_slice();
@@ -130,5 +133,8 @@ fn main() {
 
     assert_eq!(client.die(), Err(Error::Dead));
     assert_eq!(client.who(), Err(Error::Dead));
+    // SAFETY: it is mapped nowhere any more.
+    unsafe { call::frame_free(frame).unwrap() };
+    in_use::same(before);
     println!("exos_rpc: 50 calls, a buffer of 4096 bytes, and each error");
 }

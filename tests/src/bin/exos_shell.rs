@@ -67,6 +67,10 @@ fn main() -> u32 {
     assert_eq!(sh("echo 'not closed"), 2);
     assert_eq!(sh("| cat"), 2);
     assert_eq!(sh("echo >"), 2);
+    assert_eq!(sh("true && false"), 2);
+    assert_eq!(sh("false || true"), 2);
+    assert_eq!(output("ls motd bin/true nosuch 2> /dev/null", &mut text).lines().count(), 2);
+    assert_eq!((sh("ls motd"), sh("ls nosuch 2> /dev/null")), (0, 1));
     assert_eq!(sh("exit 7"), 7);
     assert_eq!(sh("true | false"), 1);
     assert_eq!(sh("false | true"), 0);

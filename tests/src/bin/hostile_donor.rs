@@ -1,6 +1,6 @@
 //! A server that is lent a slice and keeps it: it does not answer, and does not give the slice back when it ends. It pays
 //! for that itself, to its own end; its caller has all its slices again, and owes nothing.
-//@ run: hostile_donor aegis_witness,stay=30
+//@ run: hostile_donor aegis_witness
 //@ verdict: fail
 //@ expect: destroyed: kept the processor for 8 time slices past the end of its own
 //@ expect: hostile_donor: the slices are the donor's again, and it owes nothing

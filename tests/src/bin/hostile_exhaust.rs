@@ -1,8 +1,9 @@
 //! A program takes all that there is of each thing, to the last: slices, frames, environments, guaranteed mappings, the
 //! console's queue, context ids, places in both TLBs. It is told that there is no more; the other, which began before,
 //! has what it had; and all is there again when the program lets it go or dies.
-//@ run: aegis_witness,stay=200 hostile_exhaust
+//@ run: aegis_witness hostile_exhaust
 //@ expect: hostile_exhaust: everything taken, and given back
+//@ expect: aegis_witness: undisturbed
 //@ timeout: 100
 
 #![no_std]

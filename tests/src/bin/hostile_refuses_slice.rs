@@ -1,6 +1,6 @@
 //! A program that gives no slice back, and gives the processor back as late as it can, loses by force the slices that are
 //! named, and not its last one. Its neighbour keeps every slice.
-//@ run: hostile_refuses_slice aegis_witness,stay=300
+//@ run: hostile_refuses_slice aegis_witness
 //@ expect: hostile_refuses_slice: 3 slices taken, the last one kept; nothing is left over
 //@ expect: aegis_witness: undisturbed
 
@@ -29,7 +29,7 @@ extern "C" fn refuser(_: u32) -> ! {
 
 fn main() {
     // The witness has begun.
-    call::yield_slice();
+    (0..8).for_each(|_| call::yield_slice());
     let at_first = census();
     let me = call::self_id();
     let (id, control) = spawn(refuser, 0, Some(10)).unwrap();

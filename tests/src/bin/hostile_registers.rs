@@ -1,6 +1,6 @@
 //! Registers of one environment are not another's: whoever begins a slice looks for what victims had in theirs, which
 //! are preempted, wait, exit, are destroyed for a fault, and destroyed because they keep the processor.
-//@ run: hostile_registers aegis_witness,stay=60
+//@ run: hostile_registers aegis_witness
 //@ verdict: fail
 //@ expect: hostile_registers: 5 victims ran, and nothing of theirs was seen in
 //@ expect: aegis_witness: undisturbed

@@ -1,7 +1,7 @@
 //! What calls leave in registers: no tag, nor what it is made of. A program that shows wrong capabilities for control
-//! over another looks for the right one there, and so does one that has a capability made.
+//! over another, or to revoke, looks for the right one there, and so does one that has a capability made.
 //@ run: hostile_registers_left aegis_witness
-//@ expect: hostile_registers_left: 36 calls left nothing
+//@ expect: hostile_registers_left: 66 calls left nothing
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 60
 
@@ -18,12 +18,13 @@ use exos_rt::abi::vm::PAGE_SHIFT;
 use exos_rt::abi::{Error, call as number};
 use exos_rt::environment::spawn;
 use exos_rt::shared::Shared;
-use exos_rt::{call, memory, println, program, public, save_page, sequences};
+use exos_rt::{call, memory, println, program, public, revocation, save_page, sequences};
 use registers_left::{Left, call_and_look};
 
 /// The victim, what is right, what is shown, and how often something was found.
 static VICTIM: Shared<u32> = Shared::new(0);
 static CONTROL: Shared<[u32; 2]> = Shared::new([0; 2]);
+static AUTHORITY: Shared<[u32; 2]> = Shared::new([0; 2]);
 static CALLS: Shared<u32> = Shared::new(0);
 static FOUND: Shared<u32> = Shared::new(0);
 static DONE: Shared<bool> = Shared::new(false);
@@ -50,29 +51,44 @@ fn look(number: u32, arguments: [u32; 4], shown: Capability, secret: [u32; 2]) -
     left[1]
 }
 
-/// Tries to get control over the victim.
+/// Tries to get control over the victim, and to take from it.
 extern "C" fn attacker(_: u32) -> ! {
-    let (victim, secret) = (VICTIM.get(), CONTROL.get());
+    let victim = VICTIM.get();
     let header = &raw const *sequences::header() as u32;
+    let control = [
+        (number::ENV_SETUP, [victim, header, 0x1_0000, 0]),
+        (number::ENV_DESTROY, [victim, 0, 0, 0]),
+        (number::ENV_MAP, [victim, 0x2400_0000, 0x10 << PAGE_SHIFT, 1]),
+        (number::ENV_UNMAP, [victim, 0x1_0000, 0, 0]),
+    ];
+    let revoke = [
+        (number::REVOKE, [victim, 0, 1, 64]),
+        (number::FRAME_REPOSSESS, [0x10, 0, 0, 0]),
+        (number::SLICE_REPOSSESS, [0, 0, 0, 0]),
+        (number::FILTER_REPOSSESS, [1, 0, 0, 0]),
+        (number::HANDLER_REPOSSESS, [1, 0, 0, 0]),
+    ];
+    try_all(CONTROL.get(), &control);
+    try_all(AUTHORITY.get(), &revoke);
+    DONE.set(true);
+    call::exit(0)
+}
+
+/// Shows wrong tags, nearly right ones among them.
+fn try_all(secret: [u32; 2], calls: &[(u32, [u32; 4])]) {
     for shown in [[0, 0], [u32::MAX; 2], [secret[0], 0], [0, secret[1]], [secret[0] ^ 1, secret[1]], [1, 2]] {
-        for (number, arguments) in [
-            (number::ENV_SETUP, [victim, header, 0x1_0000, 0]),
-            (number::ENV_DESTROY, [victim, 0, 0, 0]),
-            (number::ENV_MAP, [victim, 0x2400_0000, 0x10 << PAGE_SHIFT, 1]),
-            (number::ENV_UNMAP, [victim, 0x1_0000, 0, 0]),
-        ] {
+        for &(number, arguments) in calls {
             let result = look(number, arguments, Capability(shown), secret);
             assert_eq!(result, Error::Denied as i32 as u32);
         }
     }
-    DONE.set(true);
-    call::exit(0)
 }
 
 fn main() {
     let (victim, control) = spawn(idle, 0, None).unwrap();
     VICTIM.set(victim.0);
     CONTROL.set(control.0);
+    AUTHORITY.set(revocation::authority().expect("this program is the first").0);
     let (id, _) = spawn(attacker, 0, Some((public::position() + 3) % 64)).unwrap();
     while !DONE.get() && call::wake(id).is_ok() {
         call::yield_slice();

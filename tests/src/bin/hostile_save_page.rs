@@ -1,7 +1,7 @@
 //! The save page is the kernel's to write to at each exception: whoever tries to take it away while it is registered is
 //! refused, and an exception finds it as ever; so it is when another page is put in its place, and when an environment is
 //! dead and its save page another's memory.
-//@ run: hostile_save_page aegis_witness,stay=40
+//@ run: hostile_save_page aegis_witness
 //@ expect: hostile_save_page: it stayed, and nobody else's was written to
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 60

@@ -1,7 +1,7 @@
 //! Code that one environment leaves in a frame, in memory and in the instruction cache, is gone when another has the
 //! frame: freed, left by the dead, or given away; of each colour of the cache, and with other frames of the colour used
 //! meanwhile. And what an owner wrote there is gone, too, through the cache and past it.
-//@ run: hostile_stale_code aegis_witness,stay=150
+//@ run: hostile_stale_code aegis_witness
 //@ expect: hostile_stale_code: 96 frames held neither code nor data of the owner before
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 100

@@ -1,7 +1,7 @@
 //! Mappings that must not be: with the bit that makes an entry everybody's, with another's context id in the address, of
 //! the kernel's addresses, of devices and of memory that is not there, and of one page twice. None of them reaches
 //! anything, and another environment, which looks all the while, finds nothing where it has mapped nothing.
-//@ run: hostile_translation aegis_witness,stay=40
+//@ run: hostile_translation aegis_witness
 //@ expect: hostile_translation: nothing was mapped that must not be
 //@ expect: aegis_witness: undisturbed
 //@ timeout: 60

@@ -1,8 +1,10 @@
 //! Coprocessor 0: the system control registers, exceptions, and the translation of addresses.
 
+use crate::insn::{Insn, Op, decode};
 use crate::machine::{Machine, Stop};
 use crate::strict::Rule;
 use crate::tlb::{self, Match, TlbEntry};
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Status: current interrupt enable.
 pub const SR_IEC: u32 = 0x1;
@@ -37,7 +39,8 @@ pub const CAUSE_IP: u32 = 0xff00;
 pub const CAUSE_SOFTWARE: u32 = 0x0300;
 
 /// Exception codes, as Cause holds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = true)]
 #[repr(u8)]
 pub enum Exception {
     /// Interrupt.
@@ -69,7 +72,7 @@ pub enum Exception {
 }
 
 /// The registers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Cp0 {
     /// Index: P in bit 31, the entry in bits 13..8.
     pub index: u32,
@@ -214,6 +217,38 @@ impl Machine {
     /// Whether an enabled interrupt is pending.
     pub(crate) fn interrupt_due(&self) -> bool {
         self.cp0.effective & SR_IEC != 0 && self.cp0.effective & self.cp0.cause & SR_IM != 0
+    }
+
+    /// Whether the instruction to be executed next will raise an exception of its own, which comes before an interrupt.
+    pub(crate) fn has_exception(&mut self) -> bool {
+        let pc = self.cpu.pc;
+        if pc & 3 != 0 || self.translate(pc, Access::Fetch).is_err() {
+            return true;
+        }
+        let Some(word) = self.peek_word(pc) else { return false };
+        let Insn { op, s1, s2, d, imm } = decode(word);
+        let (a, b) = (self.cpu.regs[usize::from(s1)], self.cpu.regs[usize::from(s2)]);
+        let unusable = |unit: u32| self.cp0.effective & SR_CU0 << unit == 0;
+        let privileged = self.cp0.effective & (SR_KUC | SR_CU0) == SR_KUC;
+        let address = a.wrapping_add(imm);
+        let (access, alignment) = match op {
+            Op::Syscall | Op::Break | Op::Reserved | Op::Cop0Reserved => return true,
+            Op::Add => return (a as i32).checked_add(b as i32).is_none(),
+            Op::Addi => return (a as i32).checked_add(imm as i32).is_none(),
+            Op::Sub => return (a as i32).checked_sub(b as i32).is_none(),
+            Op::Mfc0 | Op::Mtc0 | Op::Tlbr | Op::Tlbwi | Op::Tlbwr | Op::Tlbp | Op::Rfe => return privileged,
+            Op::Cop | Op::CopRead => return unusable(imm >> 26 & 3),
+            Op::CopBranch => return unusable(u32::from(d & 3)),
+            Op::CopLoad | Op::CopStore if d & 3 == 0 || unusable(u32::from(d & 3)) => return true,
+            Op::Lb | Op::Lbu | Op::Lwl | Op::Lwr => (Access::Load, 1),
+            Op::Lh | Op::Lhu => (Access::Load, 2),
+            Op::Lw | Op::CopLoad => (Access::Load, 4),
+            Op::Sb | Op::Swl | Op::Swr => (Access::Store, 1),
+            Op::Sh => (Access::Store, 2),
+            Op::Sw | Op::CopStore => (Access::Store, 4),
+            _ => return false,
+        };
+        !address.is_multiple_of(alignment) || self.translate(address, access).is_err()
     }
 
     /// Enters an exception: `pc` is the instruction's address, `slot` says that it is in a branch delay slot.

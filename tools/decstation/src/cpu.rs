@@ -10,9 +10,10 @@ use crate::insn::{NOWHERE, Op};
 use crate::instruments::{Mark, Passage, Stall, Step};
 use crate::machine::{Machine, Stop};
 use crate::strict::Rule;
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// The pipeline's registers.
-#[derive(Clone)]
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Cpu {
     /// General registers; 32 is [`NOWHERE`], the rest makes every byte a valid index.
     pub(crate) regs: [u32; 256],
@@ -77,6 +78,18 @@ impl Cpu {
         self.load_to = NOWHERE;
     }
 
+    /// A general register as the next instruction but one sees it: with the load in flight.
+    pub(crate) fn landed(&self, register: usize) -> u32 {
+        if usize::from(self.load_to) == register { self.load_value } else { self.regs[register & 31] }
+    }
+
+    /// The load in flight to this register, if there is one, is lost.
+    pub(crate) fn cancel_load(&mut self, register: usize) {
+        if usize::from(self.load_to) == register {
+            self.load_to = NOWHERE;
+        }
+    }
+
     /// Whether the instruction being executed is in a delay slot.
     pub(crate) fn in_slot(&self) -> bool {
         self.branch_at + 1 == self.instructions
@@ -114,6 +127,9 @@ impl Machine {
             if self.cpu.instructions >= self.cpu.deadline
                 && let Some(stop) = self.service::<TIMED>()
             {
+                return stop;
+            }
+            if HOOKS && let Some(stop) = self.break_here() {
                 return stop;
             }
             let pc = self.cpu.pc;
@@ -628,6 +644,9 @@ impl Machine {
         if self.hooks.watched.contains(&pc) {
             let passage = Passage { pc, instructions: self.cpu.instructions, cycles, stalls: self.counts.stalls };
             self.hooks.passages.push(passage);
+        }
+        if self.hooks.chilled.contains(&pc) {
+            self.caches.invalidate_all();
         }
         if self.hooks.tracer.is_none() {
             return;

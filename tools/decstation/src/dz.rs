@@ -3,6 +3,7 @@
 //! Characters take as long as the line's speed says, in simulated time. The console is line 3, the printer port, as on a
 //! machine without a keyboard. Nothing is attached to the other lines.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::VecDeque;
 
 /// The console's line.
@@ -40,7 +41,7 @@ pub const LPR_RXENAB: u16 = 0x1000;
 /// Speeds by LPR code; the last is the external clock that the KN02 CSR selects.
 const BAUD: [u32; 16] = [50, 75, 110, 134, 150, 300, 600, 1200, 1800, 2000, 2400, 3600, 4800, 7200, 9600, 19200];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshSerialize, BorshDeserialize)]
 struct Line {
     lpr: u16,
     /// Waits for the shift register.
@@ -54,7 +55,7 @@ struct Line {
 }
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Dz {
     hz: u64,
     /// Serial lines without delay, for runs where they would only cost time.

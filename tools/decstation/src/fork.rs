@@ -107,6 +107,7 @@ impl Machine {
             stretch_sink: None,
             hooks: Default::default(),
             stretches: self.stretches.clone(),
+            broken: self.broken.clone(),
             word: self.word,
             loops: self.loops,
             stop: self.stop.clone(),

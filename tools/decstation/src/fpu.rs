@@ -10,6 +10,7 @@ use crate::kn02::IP_FPU;
 use crate::machine::Machine;
 use crate::profile::FloatTiming;
 use crate::strict::Rule;
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Control register: the result of the last comparison.
 pub const CONDITION: u32 = 1 << 23;
@@ -32,7 +33,7 @@ enum Unit {
 }
 
 /// The unit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Fpu {
     registers: [u32; 32],
     control: u32,

@@ -1,5 +1,7 @@
 //! What can be seen of a run: counts, marks, traces and profiles. None of it changes what the machine does.
 
+use crate::breaks::Armed;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::{HashMap, HashSet};
 
 /// Why the CPU stood still.
@@ -61,7 +63,7 @@ impl Stall {
 }
 
 /// Stall cycles by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct StallCounts([u64; STALLS.len()]);
 
 impl StallCounts {
@@ -86,7 +88,7 @@ impl StallCounts {
 }
 
 /// Totals of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Counts {
     /// Stall cycles.
     pub stalls: StallCounts,
@@ -178,18 +180,25 @@ pub(crate) struct Hooks {
     /// Addresses whose passages are recorded.
     pub(crate) watched: HashSet<u32>,
     pub(crate) passages: Vec<Passage>,
+    /// Addresses at which both caches are emptied.
+    pub(crate) chilled: HashSet<u32>,
     /// The instruction being executed and the cycle in which it began.
     pub(crate) current: Option<(u32, u64)>,
+    /// Where a debugger wants it to stop.
+    pub(crate) armed: Option<Armed>,
 }
 
 impl Hooks {
     pub(crate) fn is_active(&self) -> bool {
-        self.tracer.is_some() || self.profile.is_some() || !self.watched.is_empty()
+        self.tracer.is_some()
+            || self.profile.is_some()
+            || self.armed.is_some()
+            || !(self.watched.is_empty() && self.chilled.is_empty())
     }
 }
 
 /// A fault that the harness plants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Injection {
     /// Raise these Cause interrupt bits (15..10) until an interrupt is taken.
     Interrupt {

@@ -3,6 +3,7 @@
 use crate::dz::Dz;
 use crate::lance::{self, Lance};
 use crate::rtc::Rtc;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::sync::Arc;
 
 /// Start of the system ROM.
@@ -55,7 +56,7 @@ pub const IP_FPU: u32 = 1 << 15;
 pub struct Timeout;
 
 /// The board's devices.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Kn02 {
     /// Serial controller.
     pub dz: Dz,

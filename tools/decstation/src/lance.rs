@@ -6,6 +6,7 @@
 //! is the business of [`crate::segment`]: this hands it frames to send and takes those that arrive.
 
 use crate::profile::EtherTiming;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -136,7 +137,7 @@ pub fn wire_time(bytes: usize) -> u64 {
 }
 
 /// A frame that the chip has ready for the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Request {
     /// From when on, in cycles.
     pub(crate) ready: u64,
@@ -146,7 +147,7 @@ pub(crate) struct Request {
 }
 
 /// How sending ends.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshSerialize, BorshDeserialize)]
 struct Outcome {
     /// When the last bit has left.
     end: u64,
@@ -159,7 +160,7 @@ struct Outcome {
 }
 
 /// The transmitter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshSerialize, BorshDeserialize)]
 enum Transmitter {
     /// It looks for a frame at this cycle.
     Idle { poll: u64 },
@@ -179,7 +180,7 @@ enum Transmitter {
 }
 
 /// A frame on its way in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 struct Arrival {
     /// When the chip must have a buffer for it.
     look: u64,
@@ -193,7 +194,7 @@ struct Arrival {
 }
 
 /// A descriptor ring.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshSerialize, BorshDeserialize)]
 struct Ring {
     base: u32,
     mask: u32,
@@ -216,7 +217,7 @@ impl Ring {
 }
 
 /// What the initialisation block said.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshSerialize, BorshDeserialize)]
 struct Setup {
     mode: u16,
     address: [u8; 6],
@@ -226,7 +227,7 @@ struct Setup {
 }
 
 /// The chip with its memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Lance {
     hz: u64,
     timing: EtherTiming,

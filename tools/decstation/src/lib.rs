@@ -12,6 +12,7 @@
 //! assert_eq!(machine.run(Limits::instructions(10)), Stop::Reboot);
 //! ```
 
+pub mod breaks;
 pub mod cache;
 pub mod cp0;
 mod cpu;
@@ -20,6 +21,7 @@ pub mod float;
 mod fork;
 pub mod fpu;
 pub mod guesses;
+pub mod history;
 pub mod image;
 pub mod insn;
 pub mod instruments;
@@ -33,6 +35,7 @@ pub mod prom;
 pub mod report;
 pub mod rtc;
 pub mod segment;
+pub mod state;
 pub mod stretch;
 pub mod strict;
 pub mod symbols;
@@ -40,11 +43,14 @@ pub mod tlb;
 pub mod tunnel;
 pub mod write_buffer;
 
+pub use breaks::{Break, Breaks, Moment};
 pub use cp0::Exception;
+pub use history::{Change, History};
 pub use image::ImageError;
 pub use instruments::{Counts, Executions, Injection, Mark, Passage, STALLS, Stall, StallCounts, Step};
 pub use machine::{Config, Limits, Machine, Stop};
 pub use profile::{PROFILES, Profile};
 pub use segment::Segment;
+pub use state::StateError;
 pub use stretch::{Began, Stretch, StretchSink};
 pub use strict::{Rule, Violation};

@@ -1,5 +1,6 @@
 //! The machine: configuration, running and stopping, inspection.
 
+use crate::breaks::Break;
 use crate::cache::Caches;
 use crate::cp0::{CAUSE_IP, CAUSE_SOFTWARE, Cp0, Exception, SR_SWC};
 use crate::cpu::Cpu;
@@ -33,6 +34,8 @@ pub struct Config {
     pub boot_args: String,
     /// Stop at whatever silicon leaves undefined.
     pub strict: bool,
+    /// Do not stop there, but count: for software that has rules of its own. See [`Machine::broken`].
+    pub tolerant: bool,
     /// Model caches' and memory's time. Otherwise every instruction takes one cycle.
     pub timed: bool,
     /// Serial lines without delay.
@@ -57,6 +60,7 @@ impl Default for Config {
             ram_mb: 16,
             boot_args: String::new(),
             strict: true,
+            tolerant: false,
             timed: true,
             instant_serial: false,
             environment: Vec::new(),
@@ -115,6 +119,8 @@ pub enum Stop {
         /// Where.
         pc: u32,
     },
+    /// It came to where a debugger wants it to stop: see [`Machine::run_with`].
+    Break(Break),
 }
 
 impl fmt::Display for Stop {
@@ -132,6 +138,7 @@ impl fmt::Display for Stop {
                 )
             }
             Stop::Budget => f.write_str("the budget is used up"),
+            Stop::Break(_) => f.write_str("the debugger stops it"),
             Stop::Strict(violation) => violation.fmt(f),
             Stop::Stuck { pc } => write!(f, "stuck at {pc:08x}: it loops on itself with interrupts off"),
         }
@@ -170,6 +177,8 @@ pub struct Machine {
     pub(crate) mark_sink: Option<MarkSink>,
     pub(crate) hooks: Hooks,
     pub(crate) stretches: Stretches,
+    /// Rules broken so far, if that is tolerated.
+    pub(crate) broken: Vec<(Violation, u64)>,
     pub(crate) stretch_sink: Option<StretchSink>,
     /// The instruction being executed, kept in strict mode.
     pub(crate) word: Option<u32>,
@@ -219,6 +228,7 @@ impl Machine {
             mark_sink: None,
             hooks: Hooks::default(),
             stretches: Stretches::default(),
+            broken: Vec::new(),
             stretch_sink: None,
             word: None,
             loops: 0,
@@ -326,16 +336,30 @@ impl Machine {
     #[cold]
     #[inline(never)]
     pub(crate) fn violation(&mut self, rule: Rule, pc: u32, detail: impl FnOnce() -> String) {
-        if self.config.strict && self.stop.is_none() {
-            let fetched = self.cpu.pc != pc;
-            self.halt(Stop::Strict(Violation {
-                rule,
-                pc,
-                word: if fetched { self.word } else { self.peek_word(pc) },
-                detail: detail(),
-                instructions: self.cpu.instructions,
-            }));
+        if !self.config.strict || self.stop.is_some() {
+            return;
         }
+        if let Some((_, times)) = self.broken.iter_mut().find(|(first, _)| first.rule == rule) {
+            *times += 1;
+            return;
+        }
+        let fetched = self.cpu.pc != pc;
+        let violation = Violation {
+            rule,
+            pc,
+            word: if fetched { self.word } else { self.peek_word(pc) },
+            detail: detail(),
+            instructions: self.cpu.instructions,
+        };
+        match self.config.tolerant {
+            true => self.broken.push((violation, 1)),
+            false => self.halt(Stop::Strict(violation)),
+        }
+    }
+
+    /// The rules that the guest has broken, if that is tolerated: the first time for each, and how many times there were.
+    pub fn broken(&self) -> &[(Violation, u64)] {
+        &self.broken
     }
 
     /// What the loop does between instructions when its deadline has come: devices, interrupts, limits.
@@ -354,16 +378,19 @@ impl Machine {
             self.injections.pop_front();
             self.inject_now(injection);
         }
-        let event = self.board.advance(self.cycles());
-        self.flush_output();
-        self.cp0.cause = self.cp0.cause & !(CAUSE_IP & !CAUSE_SOFTWARE)
-            | self.board.interrupts()
-            | self.injected_lines
-            | self.fpu_line();
+        let event = self.look_up();
         if count >= self.instruction_limit || self.cycles() >= self.cycle_limit {
             return Some(Stop::Budget);
         }
-        if self.interrupt_due() {
+        let due = self.interrupt_due();
+        // What a test injects comes at the instruction that it names.
+        let waits = due && self.injected_lines == 0 && self.has_exception();
+        if waits {
+            // Should the instruction go through after all, the interrupt comes behind it.
+            self.cpu.deadline = count + 1;
+            return None;
+        }
+        if due {
             let pc = self.cpu.pc;
             let slot = self.cpu.next_in_slot();
             self.injected_lines = 0;
@@ -386,6 +413,17 @@ impl Machine {
             .min(injection)
             .min(event.saturating_sub(self.cpu.stalls));
         None
+    }
+
+    /// Brings the devices and the lines of their interrupts up to date; when one next changes by itself.
+    pub(crate) fn look_up(&mut self) -> u64 {
+        let event = self.board.advance(self.cycles());
+        self.flush_output();
+        self.cp0.cause = self.cp0.cause & !(CAUSE_IP & !CAUSE_SOFTWARE)
+            | self.board.interrupts()
+            | self.injected_lines
+            | self.fpu_line();
+        event
     }
 
     /// Whether the guest jumps to itself, with an empty delay slot and nothing that could interrupt it.
@@ -445,7 +483,7 @@ impl Machine {
         self.attention();
     }
 
-    fn collect_output(&mut self) {
+    pub(crate) fn collect_output(&mut self) {
         if self.board.dz.has_output() {
             let bytes = self.board.dz.take_output();
             self.output.extend(bytes);
@@ -563,6 +601,12 @@ impl Machine {
         self.hooks.watched.insert(address);
     }
 
+    /// Empties both caches each time the guest comes to this virtual address, from the next run on: what follows takes as long
+    /// as it can.
+    pub fn chill(&mut self, address: u32) {
+        self.hooks.chilled.insert(address);
+    }
+
     /// The passages of watched addresses since the last call.
     pub fn take_passages(&mut self) -> Vec<Passage> {
         std::mem::take(&mut self.hooks.passages)
@@ -590,7 +634,7 @@ impl Machine {
             Stop::Stuck { pc } => *pc,
             Stop::PromMissing { offset: prom::REFILL_VECTOR | prom::GENERAL_VECTOR, caller } => *caller,
             Stop::PromMissing { caller, .. } => caller.wrapping_sub(8),
-            Stop::Budget => self.cpu.pc,
+            Stop::Budget | Stop::Break(_) => self.cpu.pc,
             Stop::Halted | Stop::Reboot => return stop.to_string(),
         };
         let place = self.symbols.describe(pc);

@@ -46,6 +46,9 @@ struct Arguments {
     /// Stop at what silicon leaves undefined.
     #[arg(long)]
     strict: bool,
+    /// Count that instead, and print at the end what it was.
+    #[arg(long, requires = "strict")]
+    tolerant: bool,
     /// ELF files whose symbols explain addresses, beside the image's own.
     #[arg(long, value_name = "ELF")]
     symbols: Vec<PathBuf>,
@@ -119,6 +122,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
         ram_mb: arguments.ram,
         boot_args: arguments.args.clone(),
         strict: arguments.strict,
+        tolerant: arguments.tolerant,
         timed: !arguments.functional,
         instant_serial: arguments.instant_serial,
         fpu: arguments.fpu,
@@ -159,9 +163,12 @@ fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.stats {
         print_statistics(&machine);
     }
+    for (first, times) in machine.broken() {
+        eprintln!("decstation: {}, the first of {times}", machine.describe(&Stop::Strict(first.clone())));
+    }
     Ok(match stop {
         Stop::Halted | Stop::Reboot => 0,
-        Stop::Budget => complain(&machine, &stop, 3),
+        Stop::Budget | Stop::Break(_) => complain(&machine, &stop, 3),
         Stop::Strict(_) => complain(&machine, &stop, 4),
         Stop::Stuck { .. } | Stop::PromMissing { .. } => complain(&machine, &stop, 5),
     })

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::prom;
 use crate::strict::Rule;
 use crate::tlb;
+use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A remembered translation is valid. Bits 11..6 of a context are the address space.
 pub(crate) const CONTEXT_VALID: u32 = 0x20;
@@ -21,7 +22,7 @@ pub(crate) const CONTEXT_NONE: u32 = 0x8;
 const REMEMBERED: usize = 256;
 
 /// A remembered translation of a page of cached main memory.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Remembered {
     /// Virtual page and context for loads.
     load: u32,

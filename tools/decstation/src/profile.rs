@@ -6,13 +6,14 @@
 //! All profiles have the same KN02 devices and run the same image: a profile is a clock, two caches' refill, a write
 //! buffer and what lies behind them.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 
 /// A cycle count of one action.
 pub type Cycles = u32;
 
 /// How the write buffer behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct WriteBufferTiming {
     /// Entries; a store stalls the CPU while all are taken.
     pub depth: usize,
@@ -51,7 +52,7 @@ pub struct FloatTiming {
 }
 
 /// Time of the Ethernet controller. What is not a stall of the CPU is in nanoseconds: it has a clock of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct EtherTiming {
     /// Stall of a read of its buffer memory, in CPU cycles. A write takes as long as one to a register.
     pub read: Cycles,

@@ -1,5 +1,7 @@
 //! The MC146818 clock: time of day, alarm, 50 bytes of memory and a periodic interrupt, all from simulated time.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// Register A: update in progress.
 pub const A_UIP: u8 = 0x80;
 /// Register B: stop updates.
@@ -31,7 +33,7 @@ const CRYSTAL: u64 = 32768;
 const UPDATE: u64 = 73;
 
 /// Seconds, minutes, hours, weekday, day, month, year, all binary and in 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 struct Date {
     second: u8,
     minute: u8,
@@ -83,7 +85,7 @@ impl Date {
 }
 
 /// The chip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Rtc {
     hz: u64,
     date: Date,

@@ -11,13 +11,14 @@
 
 use crate::cp0::Exception;
 use crate::machine::Machine;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 
 /// Where stretches go.
 pub type StretchSink = Box<dyn FnMut(&Stretch) + Send>;
 
 /// A stretch of the guest's kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Stretch {
     /// How it began.
     pub began: Began,
@@ -25,6 +26,8 @@ pub struct Stretch {
     pub from: u32,
     /// The user-mode instruction that comes next, or the one that polls.
     pub to: u32,
+    /// Cycles before it began.
+    pub since: u64,
     /// Instructions executed, those that lie between the two.
     pub instructions: u64,
     /// Cycles, with those that the exception itself costs.
@@ -32,7 +35,7 @@ pub struct Stretch {
 }
 
 /// How a stretch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Began {
     /// With an exception.
     Exception(Exception),
@@ -44,7 +47,7 @@ pub enum Began {
 
 impl fmt::Display for Stretch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stretch { began, from, to, instructions, cycles } = self;
+        let Stretch { began, from, to, instructions, cycles, .. } = self;
         write!(f, "{cycles} cycles, {instructions} instructions, from {from:08x} ({began:x?}) to {to:08x}")
     }
 }
@@ -54,7 +57,7 @@ impl fmt::Display for Stretch {
 const UNFETCHED: u32 = 2;
 
 /// What is known of the stretches of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Stretches {
     /// The one that is going on, or just came to an end: how and where it began.
     open: Option<(Began, u32, Instant)>,
@@ -66,7 +69,7 @@ pub(crate) struct Stretches {
 }
 
 /// A moment of the run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshSerialize, BorshDeserialize)]
 struct Instant {
     instructions: u64,
     cycles: u64,
@@ -87,6 +90,7 @@ impl Stretches {
             began,
             from,
             to,
+            since: start.cycles,
             instructions: end.instructions - start.instructions,
             cycles: end.cycles - start.cycles,
         })

@@ -1,5 +1,7 @@
 //! The 64-entry translation lookaside buffer.
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 /// Number of entries.
 pub const ENTRIES: usize = 64;
 /// Entries that `tlbwr` never replaces.
@@ -23,7 +25,7 @@ pub const LO_MASK: u32 = 0xffff_ff00;
 pub const HI_MASK: u32 = HI_VPN | HI_ASID;
 
 /// One entry, as `tlbr` reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct TlbEntry {
     /// Virtual page number and address space identifier.
     pub hi: u32,
@@ -59,7 +61,7 @@ pub enum Match {
 }
 
 /// The array of entries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Tlb {
     entries: [TlbEntry; ENTRIES],
 }

@@ -3,10 +3,11 @@
 //! It carries time, not data: memory is up to date as soon as a store executes.
 
 use crate::profile::{Cycles, WriteBufferTiming};
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::VecDeque;
 
 /// A write that waits for memory or is on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshSerialize, BorshDeserialize)]
 struct Write {
     /// Physical word address.
     pa: u32,
@@ -16,14 +17,14 @@ struct Write {
     cost: Cost,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, BorshSerialize, BorshDeserialize)]
 enum Cost {
     Memory { extra: Cycles },
     Device(Cycles),
 }
 
 /// The buffer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub struct WriteBuffer {
     timing: WriteBufferTiming,
     /// Not begun, oldest first.

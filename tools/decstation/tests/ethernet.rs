@@ -179,6 +179,74 @@ fn receiver(setup: &Setup) -> Segment {
     segment
 }
 
+// What a round trip takes without an operating system.
+
+/// Answers each frame with one that has the number in it, at byte 44, and one more: the least loop that does, with nothing else on the machine.
+/// The answer's other bytes lie in the transmit buffers; if `whole`, all 60 are read to memory and written each time.
+fn echo(number: u8, whole: bool) -> String {
+    let words = || (0..60).step_by(4).filter(|&at| at != 44);
+    let header = frame(address(3 - number), address(number), 60);
+    let mut text = begin(&Setup::new(number));
+    (0..4).for_each(|buffer| text += &fill(DATA + buffer * 0x680, &header));
+    // In main memory, for the copy.
+    text += "la $s7, 0x80050000\n";
+    for (at, word) in (0..).step_by(4).zip(header.as_chunks::<4>().0) {
+        text += &format!("li $t0, {:#x}; sw $t0, {at}($s7)\n", u32::from_le_bytes(*word));
+    }
+    for buffer in 0..4_u32 {
+        text += &fill(TRANSMIT + buffer * 8, &halves(&descriptor(DATA + buffer * 0x680, 0, 60)));
+    }
+    text += &format!("li $t6, {}; li $t7, {}; li $t8, {OWN}; move $s6, $zero\n", OWN | STP | ENP, TDMD | INEA);
+    let (read, write) = match whole {
+        true => (
+            words().map(|at| format!("lw $t3, {at}($s3); nop; sw $t3, {}($s7)\n", 256 + at)).collect(),
+            words().map(|at| format!("lw $t3, {at}($s7); nop; sw $t3, {at}($s5)\n")).collect(),
+        ),
+        false => (String::new(), String::new()),
+    };
+    // $s2 to $s5: receive descriptor and buffer, transmit descriptor and buffer number $s6.
+    let place = format!(
+        "sll $t0, $s6, 3; addu $t0, $t0, $s0; addiu $s2, $t0, {RECEIVE}; addiu $s4, $t0, {TRANSMIT}
+         sll $t0, $s6, 10; sll $t1, $s6, 9; addu $t0, $t0, $t1; sll $t1, $s6, 6; addu $s3, $t0, $t1; addu $s3, $s3, $s0
+         addiu $s3, $s3, {BUFFERS}; addu $s5, $t0, $s0; sll $t1, $s6, 7; addu $s5, $s5, $t1; addiu $s5, $s5, {DATA}\n"
+    );
+    text += &place;
+    text += &format!(
+        "poll: lhu $t0, 2($s2); nop; andi $t1, $t0, {OWN}; bne $t1, $zero, poll; nop
+         lw $t2, 44($s3); nop
+         {read}
+         addiu $t2, $t2, 1
+         {write} sw $t2, 44($s5); sh $t6, 2($s4); sw $t7, 0($s1); sh $t8, 2($s2)
+         addiu $s6, $s6, 1; andi $s6, $s6, 3; {place} b poll; nop\n"
+    );
+    text
+}
+
+/// Nanoseconds from a frame of the first station's to its next, on average.
+fn round_trip(whole: bool) -> u64 {
+    let mut segment = Segment::new();
+    for number in [1, 2] {
+        segment.join(machine(DEC5000, number, &echo(number, whole))).expect("a controller");
+    }
+    assert_eq!(segment.run(MILLISECOND), None);
+    let passed = listen(&mut segment);
+    let mut first = frame(address(1), address(2), 60);
+    first[44..48].fill(0);
+    segment.send(&first);
+    assert_eq!(segment.run(100 * MILLISECOND), None);
+    let passed = take(&passed);
+    let numbers = passed.iter().map(|passed| u32::from_le_bytes(std::array::from_fn(|at| passed.frame[44 + at])));
+    assert!(numbers.eq(0..passed.len() as u32), "each is one more");
+    let rounds = (passed.len() as u64 - 21) / 2;
+    (passed[20 + 2 * rounds as usize].time - passed[20].time) / rounds
+}
+
+#[test]
+fn round_trips_of_bare_machines() {
+    // Cable and controllers take 166.2 us of each.
+    assert_eq!([false, true].map(round_trip), [171_920, 213_680]);
+}
+
 // The chip alone.
 
 #[test]

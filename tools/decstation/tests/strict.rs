@@ -152,3 +152,19 @@ fn wild_stores_and_absent_things() {
     breaks(Rule::NotMips1, "here: mfc0 $2, $9");
     breaks(Rule::Cp0ReadOnly, "here: mtc0 $2, $14");
 }
+
+#[test]
+fn what_is_tolerated_is_counted() {
+    let text = format!(
+        "{AT} li $9, 3; again: lw $2, 0($8); here: addu $3, $2, $2; mflo $4; mult $8, $9; \
+        addiu $9, $9, -1; bne $9, $0, again; nop; {HALT}"
+    );
+    for timed in [false, true] {
+        let (mut machine, program) = load(Config { timed, tolerant: true, ..strict() }, &text);
+        assert_eq!(machine.run(Limits::instructions(10_000)), Stop::Halted);
+        let broken: Vec<_> = machine.broken().iter().map(|(first, times)| (first.rule, first.pc, *times)).collect();
+        let here = program.labels["here"];
+        assert_eq!(broken, [(Rule::LoadDelay, here, 3), (Rule::HiLo, here + 8, 3)]);
+        assert_eq!(machine.fork().broken().len(), 2);
+    }
+}

@@ -16,7 +16,7 @@ use crate::directives::{Expected, Test};
 use crate::image::{self, ArchiveFile};
 use crate::machine::{Job, Machine};
 use crate::run::boot_and_watch;
-use crate::test::Bench;
+use crate::test::{Bench, timed};
 
 /// The program in the images.
 const PROGRAM: &str = "boot_hello";
@@ -128,7 +128,7 @@ const DAMAGES: &[Damage] = &[
 pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> {
     let refused = DAMAGES.iter().map(|&(name, message, damage)| {
         let bench = Arc::clone(bench);
-        Trial::test(format!("boot::refused::{name}{suffix}"), move || {
+        timed(format!("boot::refused::{name}{suffix}"), move || {
             let mut test = Test::new(Vec::new(), Verdict::Fail);
             test.expect.extend([Expected::text("loader: error: "), Expected::text(message)]);
             // Whatever the kernel says but for the verdict, it must not get to say it.
@@ -137,13 +137,13 @@ pub fn trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Vec<Trial> 
         })
     });
     let bench_of_good = Arc::clone(bench);
-    let good = Trial::test(format!("boot::refused::nothing{suffix}"), move || {
+    let good = timed(format!("boot::refused::nothing{suffix}"), move || {
         let mut test = Test::new(Vec::new(), Verdict::Pass);
         test.expect.push(Expected::text("hello"));
         boot(&bench_of_good, machine, "nothing", |_| Ok(()), &test)
     });
     let bench = Arc::clone(bench);
-    let silent = Trial::test(format!("boot::silent_guest_is_stopped{suffix}"), move || {
+    let silent = timed(format!("boot::silent_guest_is_stopped{suffix}"), move || {
         boot_silent(&bench, machine).map_err(|error| format!("{error:#}").into())
     });
     refused.chain([good, silent]).collect()

@@ -20,16 +20,24 @@ use libtest_mimic::Trial;
 
 use crate::build::{self, Guest};
 use crate::console::Console;
+use crate::handler_times::Handlers;
 use crate::latency::{self, BOUND, CLOCK};
-use crate::machine::{Job, Machine, Observer};
+use crate::machine::{Job, Machine, Network, Observer, Step, Watch};
 use crate::run::conclude;
 use crate::setup::{Need, ensure_all};
-use crate::test::Bench;
+use crate::test::{Bench, timed};
 use crate::workspace::Workspace;
 
 /// The programs, and what each says when it has done all.
-const PROGRAMS: [(&str, &str); 2] =
-    [("bounds_calls", "bounds_calls: all done"), ("hostile_random,seed=3,calls=6000", "; nothing was lost")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("bounds_calls", "bounds_calls: all done"),
+    ("bounds_network", "bounds_network: all done"),
+    ("bounds_handlers", "bounds_handlers: all done"),
+    ("hostile_random,seed=3,calls=6000", "; nothing was lost"),
+];
+/// Those of them that have a network, and handlers.
+const NETWORK: &str = "bounds_network";
+const HANDLERS: &str = "bounds_handlers";
 /// The table, below the workspace's root.
 const TABLE: &str = "tests/bounds.toml";
 /// How much longer than in the table a path may be before the test fails: the compiler's moods.
@@ -63,26 +71,38 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
 /// The test.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let bench = Arc::clone(bench);
-    vec![Trial::test("model::bounds", move || {
+    vec![timed("model::bounds", move || {
         let measured = measure(&bench.workspace, &bench.guest);
         measured.and_then(|longest| compare(&bench.workspace, &longest)).map_err(|error| format!("{error:#}").into())
     })]
 }
 
 fn measure(workspace: &Workspace, guest: &Guest) -> Result<Longest> {
-    let mut watching = BTreeMap::new();
+    let mut watching = Longest::new();
     for (words, line) in PROGRAMS {
         let name = build::program_name(words);
         let image =
             guest.write_image(workspace, Machine::Decstation, &format!("bounds-{name}"), &[words.to_owned()])?;
         let symbols = guest.symbols(workspace, Machine::Decstation);
         let job = Job::new(&image, words, Duration::from_secs(3600));
-        let job = Job { clock: CLOCK, cold: true, instant_console: true, ..job };
-        let mut watch = Watching { console: Console::new(&symbols, |_| {}), longest: &mut watching };
-        let end = Machine::Decstation.run(&latency::watched(Machine::Decstation, &job, &symbols), &mut watch)?;
+        let network = [NETWORK, HANDLERS].contains(&name).then(|| Network { peer: true, ..Network::default() });
+        let job = Job { clock: CLOCK, cold: true, instant_console: true, network, ..job };
+        let mut job = latency::watched(Machine::Decstation, &job, &symbols);
+        let handlers = (name == HANDLERS).then(|| Handlers::new(&symbols));
+        if let Some(handlers) = &handlers {
+            (job.chilled, job.watch) = (handlers.chilled(), Watch::Instructions);
+        }
+        let console = Console::new(&symbols, |_| {});
+        let mut watch = Watching { console, longest: std::mem::take(&mut watching), handlers };
+        let end = Machine::Decstation.run(&job, &mut watch)?;
+        let handlers = watch.handlers;
+        watching = watch.longest;
         let run = conclude(watch.console, end, &job, &symbols);
         run.judge()?;
         ensure!(run.lines.iter().any(|said| said.ends_with(line)), "{name} did not come to its end");
+        if let Some(handlers) = handlers {
+            watching.extend(handlers.check()?.into_iter().map(|(name, cycles)| (name.to_owned(), cycles)));
+        }
     }
     Ok(watching)
 }
@@ -138,15 +158,30 @@ fn name(began: Began) -> String {
 
 struct Watching<'a> {
     console: Console<'a>,
-    longest: &'a mut Longest,
+    longest: Longest,
+    handlers: Option<Handlers>,
 }
 
 impl Observer for Watching<'_> {
     fn console(&mut self, bytes: &[u8]) -> ControlFlow<()> {
-        self.console.take(bytes)
+        let said = self.console.lines.len();
+        let flow = self.console.take(bytes);
+        if let Some(handlers) = &mut self.handlers {
+            self.console.lines[said..].iter().for_each(|line| handlers.line(line));
+        }
+        flow
+    }
+
+    fn instruction(&mut self, step: Step) {
+        if let Some(handlers) = &mut self.handlers {
+            handlers.instruction(&step);
+        }
     }
 
     fn stretch(&mut self, stretch: Stretch) {
+        if let Some(handlers) = &mut self.handlers {
+            handlers.stretch(&stretch);
+        }
         let longest = self.longest.entry(name(stretch.began)).or_default();
         *longest = stretch.cycles.max(*longest);
     }

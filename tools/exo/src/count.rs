@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use aegis_abi::mark::{END, ID_MASK, LINE, LOOP_LINE};
 use anyhow::{Context, Result, bail, ensure};
 use decstation::Stretch;
+use serde::{Deserialize, Serialize};
 
 use crate::console::Console;
 use crate::machine::{Mark, Observer};
@@ -110,7 +111,7 @@ impl Observer for Watching<'_> {
 }
 
 /// What the counts of one operation come to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// How many there are.
     pub n: usize,
@@ -137,7 +138,7 @@ impl Summary {
 }
 
 /// What a loop stands for: the program's line `loop ID of=ID rounds=N how=TEXT`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Loop {
     /// The id of its marks.
     pub id: u32,
@@ -190,7 +191,7 @@ impl Fields {
 }
 
 /// What a mark stands for: the program's line `mark ID table=T op=O system=S [paper=OP] how=TEXT`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// The mark's id.
     pub id: u32,

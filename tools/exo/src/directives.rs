@@ -4,10 +4,18 @@
 //! //@ run: PROGRAM…           what to boot, default the program itself; arguments follow a comma (counter,limit=8)
 //! //@ archive: NAME…          programs, or files of exos/apps/files, that the boot archive has, too, but that are not started
 //! //@ damaged: NAME OF AT [BYTE]   a program that is another's copy, with another byte at an offset, or cut off there
+//! //@ when: TEXT              what the console shows before each of the following texts is typed; blanks around it are left off
+//! //@ type: TEXT              what is typed then, and Enter; ^X is a control character, ^[ begins a cursor key, ^ at the end: no Enter
 //! //@ verdict: pass|fail|none the guest's verdict, default pass
 //! //@ expect: TEXT            a console line must contain TEXT; several are found in this order, maybe in one line
 //! //@ forbid: TEXT            no console line may contain TEXT
 //! //@ timeout: SECONDS        wall-clock time, default 20
+//! //@ network: peer|N|user    its Ethernet is connected to the station that tests ask for frames, N machines to each other, or to
+//!                             QEMU's network
+//! //@ server: nfs             on QEMU's network this host serves files by NFS; the first program's last arguments say where, and in
+//!                             the end the directory `copied` there is to have what `given` has. Ignored where no server can be started
+//! //@ faults: SEED N          of a million frames on it N are lost, N doubled, N come late, and N are damaged
+//! //@ clock: NAME…            clocks of the model with which it is run, too, beside the usual
 //! //@ ignore-machine: M WHY   not to be run on machine M
 //! //@ except-hazard: RULE WHY the hazard checker does not apply RULE to it; benchmark programs may have this one, too
 //! //@ helper                  no test by itself; other tests start it
@@ -23,8 +31,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use hazard::Rule;
 
 use crate::console::Verdict;
-use crate::machine::Machine;
+use crate::machine::{Clock, Machine, Network};
 use crate::run::Run;
+use crate::typist::Keys;
 
 /// A test: what to boot and what to expect.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +44,8 @@ pub struct Test {
     pub archive: Vec<String>,
     /// Damaged copies of programs that it has.
     pub damaged: Vec<Damaged>,
+    /// What is typed at the console.
+    pub typed: Vec<Keys>,
     /// The verdict that is expected.
     pub verdict: Option<Verdict>,
     /// Texts that console lines contain, in order.
@@ -43,6 +54,12 @@ pub struct Test {
     pub forbid: Vec<String>,
     /// After how long the run is ended.
     pub timeout: Duration,
+    /// What its Ethernet is connected to.
+    pub network: Option<Network>,
+    /// Clocks with which it is run, too.
+    pub clocks: Vec<Clock>,
+    /// Whether this host serves files ([`FileServer`](crate::file_server::FileServer)).
+    pub served: bool,
     /// Machines that it cannot run on.
     pub ignored: Vec<Machine>,
 }
@@ -75,10 +92,14 @@ impl Test {
             run,
             archive: Vec::new(),
             damaged: Vec::new(),
+            typed: Vec::new(),
             verdict: Some(verdict),
             expect: Vec::new(),
             forbid: Vec::new(),
             timeout: Duration::from_secs(20),
+            network: None,
+            clocks: Vec::new(),
+            served: false,
             ignored: Vec::new(),
         }
     }
@@ -88,6 +109,7 @@ impl Test {
     pub fn parse(name: &str, path: &str, source: &str) -> Result<Option<Self>> {
         let mut test = Self::new(vec![name.to_owned()], Verdict::Pass);
         let mut helper = false;
+        let mut when = None;
         for (number, line) in (1..).zip(source.lines()) {
             let Some(directive) = line.trim_start().strip_prefix("//@") else { continue };
             let (key, value) = directive.split_once(':').unwrap_or((directive, ""));
@@ -96,11 +118,22 @@ impl Test {
                     helper = true;
                     Ok(())
                 }
+                ("when", text) if !text.is_empty() => {
+                    when = Some(text.to_owned());
+                    Ok(())
+                }
+                ("type", text) => test.types(when.as_deref(), text),
                 (key, value) => test.add(key, value, path, source),
             };
             result.with_context(|| format!("{path}:{number}"))?;
         }
         Ok((!helper).then_some(test))
+    }
+
+    fn types(&mut self, when: Option<&str>, text: &str) -> Result<()> {
+        let when = when.context("what is to be typed when? The directive `when` says it")?.to_owned();
+        self.typed.push(Keys { when, bytes: Keys::bytes(text)? });
+        Ok(())
     }
 
     fn add(&mut self, key: &str, value: &str, path: &str, source: &str) -> Result<()> {
@@ -122,6 +155,31 @@ impl Test {
             "timeout" => {
                 let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
                 self.timeout = Duration::from_secs(seconds.context("a time-out is 1 to 3600 seconds")?);
+            }
+            "network" => {
+                let network: Network = value.parse()?;
+                ensure!(network.tunnel.is_none(), "a test's network has no tunnel");
+                self.network = Some(network);
+            }
+            "server" => {
+                ensure!(value == "nfs", "{value:?} is no server: nfs");
+                let user = self.network.as_ref().is_some_and(|network| network.user.is_some());
+                ensure!(user, "a server is reached by the network user, which comes first");
+                self.served = true;
+            }
+            "faults" => {
+                let network = self.network.as_mut().context("faults are those of a network, which comes first")?;
+                let numbers =
+                    value.split_once(' ').and_then(|(seed, rate)| Some((seed.parse().ok()?, rate.parse().ok()?)));
+                let (seed, rate) =
+                    numbers.filter(|&(_, rate)| rate <= 250_000).context("faults are SEED N, N to 250000")?;
+                network.lose(seed, rate);
+            }
+            "clock" => {
+                for name in value.split_whitespace() {
+                    let known = Clock::ALL.into_iter().find(|known| known.name() == name);
+                    self.clocks.push(known.with_context(|| format!("there is no clock {name:?}"))?);
+                }
             }
             "except-hazard" => drop(excepted_rule(value)?),
             "ignore-machine" => {
@@ -294,6 +352,11 @@ mod tests {
                 "tests/one.rs:1: several lines end with the comment `// line: x`",
             ),
             ("//@ ignore-machine: vax too old", "tests/one.rs:1: there is no machine \"vax\""),
+            ("//@ faults: 1 2", "tests/one.rs:1: faults are those of a network, which comes first"),
+            ("//@ server: nfs", "tests/one.rs:1: a server is reached by the network user, which comes first"),
+            ("//@ clock: dec3100 vax", "tests/one.rs:1: there is no clock \"vax\""),
+            ("//@ network: user\n//@ server: nfs4", "tests/one.rs:2: \"nfs4\" is no server: nfs"),
+            ("//@ network: 2\n//@ faults: 1 250001", "tests/one.rs:2: faults are SEED N, N to 250000"),
             ("//@ except-hazard: fpu", "tests/one.rs:1: why is the rule fpu not to be applied?"),
             ("//@ except-hazard: gpu none", "tests/one.rs:1: \"gpu\": there is no such rule"),
             ("//@ ignore-machine: gxemul", "tests/one.rs:1: why is gxemul to be ignored?"),

@@ -32,7 +32,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
                 let why = match need {
                     // Why was said of each toolchain.
                     Need::Compiler => "none of these toolchains can be used".to_owned(),
-                    Need::Clippy | Need::Machine(_) | Need::Witness | Need::Debugger => format!("{error:#}"),
+                    _ => format!("{error:#}"),
                 };
                 line("MISSING", &need.name(), &why);
                 packages.extend_from_slice(need.packages());

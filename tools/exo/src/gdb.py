@@ -8,11 +8,11 @@ from gdb.unwinder import Unwinder
 
 
 class Taken(Unwinder):
-    """From the first instructions of an exception to the program: where it goes on is in EPC, which gdb does not know,
-    but QEMU tells; all else but $k0 and $k1 is still the program's."""
+    """From the first instructions of an exception to the program: where it goes on is in EPC, which is a register of
+    the model's and which QEMU tells; all else but $k0 and $k1 is still the program's."""
 
-    # In Status: an exception is being taken. In Cause: which, and that of a system call.
-    TAKEN, CODE, SYSTEM_CALL = 0x02, 0x7C, 0x20
+    # In Cause: which exception, and that of a system call.
+    CODE, SYSTEM_CALL = 0x7C, 0x20
     # These know more: it is in $k0, or in the kernel's frame.
     GATES = ["gates", "no_such_call", "primitive_ends"]
 
@@ -20,17 +20,39 @@ class Taken(Unwinder):
         super().__init__("aegis-exception")
 
     def __call__(self, frame):
-        status, cause, pc, sp = (int(frame.read_register(name)) & 0xFFFFFFFF for name in ("sr", "cause", "pc", "sp"))
+        cause, pc, sp = (word(frame, name) for name in ("cause", "pc", "sp"))
         is_on_kernel_stack = sp >= 0x80000000
-        if frame.level() > 0 or not status & self.TAKEN or is_on_kernel_stack or symbol(pc) in self.GATES:
+        if frame.level() > 0 or not is_taken(frame) or is_on_kernel_stack or symbol(pc) in self.GATES:
             return None
-        epc = re.search(r"EPC\s+0x([0-9a-f]+)", gdb.execute("monitor info registers", to_string=True))
-        resume = int(epc[1], 16) + (4 if cause & self.CODE == self.SYSTEM_CALL else 0)
+        resume = epc(frame) + (4 if cause & self.CODE == self.SYSTEM_CALL else 0)
         info = frame.create_unwind_info(FrameId(sp, pc))
         for register in frame.architecture().registers("general"):
             value = frame.read_register(register)
             info.add_saved_register(register, gdb.Value(resume).cast(value.type) if register.name == "pc" else value)
         return info
+
+
+def word(frame, name):
+    """A register's 32 bits."""
+    return int(frame.read_register(name)) & 0xFFFFFFFF
+
+
+def is_r3000(frame):
+    """Whether it is the model's processor, and not malta's, whose EPC is no register."""
+    return any(register.name == "epc" for register in frame.architecture().registers())
+
+
+def is_taken(frame):
+    """Whether an exception is being taken: the mode is the kernel's and was a program's before; in MIPS32, EXL."""
+    status = word(frame, "sr")
+    return status & 0x0A == 0x08 if is_r3000(frame) else status & 0x02
+
+
+def epc(frame):
+    """The address of the instruction that was interrupted."""
+    if is_r3000(frame):
+        return word(frame, "epc")
+    return int(re.search(r"EPC\s+0x([0-9a-f]+)", gdb.execute("monitor info registers", to_string=True))[1], 16)
 
 
 class FrameId:

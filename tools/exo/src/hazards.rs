@@ -8,10 +8,22 @@ use aegis_abi::program::{NOTE_TYPE, ProgramHeader};
 use anyhow::{Context, Result, ensure};
 use hazard::Options;
 
-use crate::build::{Board, Guest, read};
+use crate::build::{Board, Guest, Program, read};
 use crate::directives::excepted_rules;
 use crate::image;
 use crate::workspace::Workspace;
+
+/// Mends the programs that have room for it.
+pub fn mend(workspace: &Workspace, guest: &Guest) -> Result<()> {
+    for Program { file: path, .. } in guest.programs.values() {
+        let mut file = read(path)?;
+        let name = || workspace.show(path).display().to_string();
+        if hazard::mend_elf(&mut file).with_context(|| format!("cannot mend {}", name()))? != 0 {
+            fs::write(path, file).with_context(|| format!("cannot write {}", name()))?;
+        }
+    }
+    Ok(())
+}
 
 /// Checks every file; prints what is found and fails if anything is.
 pub fn check(workspace: &Workspace, guest: &Guest) -> Result<()> {
@@ -44,7 +56,11 @@ pub fn check(workspace: &Workspace, guest: &Guest) -> Result<()> {
     for (path, what) in supervisor.chain(programs) {
         check(path, what).with_context(|| format!("cannot check {} for hazards", workspace.show(path).display()))?;
     }
-    ensure!(count == 0, "the machine code has {count} hazards; they are shown above");
+    ensure!(
+        count == 0,
+        "the machine code has {count} hazards; they are shown above (if the compiler made them, of products or divisions, \
+         exos_rt::room_for_mends!() in the program lets them be mended)"
+    );
     Ok(())
 }
 

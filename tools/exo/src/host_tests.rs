@@ -10,6 +10,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::build::{Artifact, run_cargo};
 use crate::process::{command, host_cargo, output, output_within, tied_command};
 use crate::progress::Progress;
+use crate::test::timed;
 use crate::workspace::Workspace;
 
 /// Begins the names of host tests.
@@ -32,7 +33,7 @@ pub fn trials(workspace: &Workspace, quiet: bool) -> Result<Vec<Trial>> {
         }
     }
     let root = workspace.root.clone();
-    trials.push(Trial::test(format!("{AREA}::documentation"), move || {
+    trials.push(timed(format!("{AREA}::documentation"), move || {
         let mut cargo = host_cargo();
         judge(cargo.current_dir(&root).args(["test", "--quiet", "--doc"]))
     }));
@@ -48,7 +49,7 @@ fn trial(artifact: &Artifact, program: PathBuf, name: &str) -> Trial {
     };
     let manifest = artifact.manifest_path.clone();
     let test = name.to_owned();
-    Trial::test(format!("{AREA}::{place}::{name}"), move || {
+    timed(format!("{AREA}::{place}::{name}"), move || {
         let mut run = tied_command(&program);
         run.args(["--exact", &test]);
         // As cargo does for the tests that it runs.

@@ -169,7 +169,7 @@ fn loaded<'a>(elf: &'a Elf) -> impl Iterator<Item = &'a ProgramHeader> {
 
 /// The beginning of an ELF file up to the end of its last segment: all that a loader reads. Sections, symbols and debug
 /// information, nine tenths of the file, stand behind it.
-fn without_sections(file: &[u8]) -> Result<Vec<u8>> {
+pub fn without_sections(file: &[u8]) -> Result<Vec<u8>> {
     let elf = parse(file)?;
     let headers = elf.header.e_phoff + u64::from(elf.header.e_phnum) * u64::from(elf.header.e_phentsize);
     let end = loaded(&elf).map(|segment| segment.p_offset + segment.p_filesz).fold(headers, u64::max);

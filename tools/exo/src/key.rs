@@ -16,7 +16,7 @@ use siphasher::sip::SipHasher24;
 use crate::console::Console;
 use crate::machine::decstation::Run;
 use crate::machine::{Job, Machine, Observer};
-use crate::test::Bench;
+use crate::test::{Bench, timed};
 
 /// The program that tells a tag.
 const PROGRAM: &str = "hostile_key";
@@ -28,9 +28,7 @@ const FRAMES: u32 = 0x6_0000;
 /// The test.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let bench = Arc::clone(bench);
-    vec![Trial::test("model::key_is_nowhere_to_be_read", move || {
-        look(&bench).map_err(|error| format!("{error:#}").into())
-    })]
+    vec![timed("model::key_is_nowhere_to_be_read", move || look(&bench).map_err(|error| format!("{error:#}").into()))]
 }
 
 fn look(bench: &Bench) -> Result<()> {

@@ -5,12 +5,14 @@
 //! is bounded by a millisecond; calls that have more to do answer that they are to be made again.
 
 use std::fmt;
+use std::ops::Range;
 
 use aegis_abi::call::{ALL, NUMBER_MASK};
 use aegis_abi::console::PC;
 use aegis_abi::exception::Code;
 use anyhow::{Result, ensure};
 use decstation::{Began, Stretch};
+use serde::{Deserialize, Serialize};
 
 use crate::machine::{Clock, Job, Machine};
 use crate::symbols::Symbols;
@@ -20,16 +22,21 @@ pub const BOUND: u64 = 25_000;
 /// The machine that it is stated for, the one whose memory costs most cycles.
 pub const CLOCK: Clock = Clock::Dec5000;
 /// The kernel's function that waits for an interrupt by polling Cause.
-const WAITING: &str = "<aegis::kernel::Kernel>::idle";
+const WAITING: &str = "::kernel::Kernel>::idle";
 
-/// The same run, the machine being told where the kernel waits.
+/// The same run, the machine being told where the kernel waits, if it is not yet.
 pub fn watched<'a>(machine: Machine, job: &Job<'a>, symbols: &Symbols) -> Job<'a> {
-    let polls = if machine.has_clock() { symbols.of_kernel(WAITING) } else { 0..0 };
+    let polls = if job.polls.is_empty() { polls(machine, symbols) } else { job.polls.clone() };
     Job { polls, ..job.clone() }
 }
 
+/// Where the kernel waits.
+pub fn polls(machine: Machine, symbols: &Symbols) -> Range<u32> {
+    if machine.has_clock() { symbols.of_kernel(WAITING) } else { 0..0 }
+}
+
 /// The longest path of a run.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Longest {
     clock: Clock,
     cycles: u64,
@@ -99,7 +106,7 @@ mod tests {
 
     fn longest(began: Began, cycles: u64) -> Longest {
         let symbols = Symbols::new(Path::new("/"), [], []);
-        let stretch = Stretch { began, from: 0x1_0008, to: 0x1_000c, instructions: 17, cycles };
+        let stretch = Stretch { began, from: 0x1_0008, to: 0x1_000c, since: 5, instructions: 17, cycles };
         let job = Job { clock: CLOCK, ..Job::new(Path::new("image"), "counter", Duration::ZERO) };
         Longest::new(&stretch, &job, &symbols)
     }

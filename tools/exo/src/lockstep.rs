@@ -2,7 +2,7 @@
 //!
 //! What GXemul is known to do otherwise than the hardware, and what becomes of it here:
 //! - Interrupts come when the host's clock says so, and are only looked for now and then. So the comparison ends at the
-//!   first tick of the clock that either machine sees.
+//!   first tick of the clock that either machine sees. How long the kernel waits for ticks before any program runs is not compared.
 //! - Its serial line takes no time; for this comparison the model's takes none either.
 //! - Its PROM always describes 480 MB of memory, so both machines get as much.
 //! - Its PROM's code is its own: what is executed there is not compared.
@@ -11,7 +11,7 @@
 //! - A load's delay slot sees the new value, user mode reaches coprocessor 0 and pages of the kernel. The model stops at
 //!   code that depends on the first, and none of ours does the second.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 
 use crate::machine::{Job, Machine, Observer, Step, Watch};
-use crate::test::Bench;
+use crate::test::{Bench, timed};
 
+/// The kernel's function that counts how many cycles pass between two ticks.
+const COUNTING: &str = "::rtc::start";
 /// Where the PROM's code begins.
 const PROM: u32 = 0xbfc0_0000;
 /// The vector of interrupts, among others.
@@ -36,10 +38,17 @@ const READ_TLB: u32 = 0x4200_0001;
 const MOST: usize = 4_000_000;
 
 /// The instructions of a boot outside of the PROM, as far as they are wanted.
-#[derive(Default)]
 struct Path {
+    /// Where the kernel counts.
+    counting: Range<u32>,
     steps: Vec<(u32, u32)>,
     ended: bool,
+}
+
+impl Path {
+    fn new(counting: &Range<u32>) -> Self {
+        Self { counting: counting.clone(), steps: Vec::new(), ended: false }
+    }
 }
 
 impl Observer for Path {
@@ -49,7 +58,7 @@ impl Observer for Path {
 
     fn instruction(&mut self, Step { address, word, .. }: Step) {
         self.ended |= word == READ_TLB || self.steps.len() == MOST;
-        if address < PROM && !self.ended {
+        if address < PROM && !self.counting.contains(&address) && !self.ended {
             self.steps.push((address, word));
         }
     }
@@ -59,7 +68,7 @@ impl Observer for Path {
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let trial = |program: &'static str| {
         let bench = Arc::clone(bench);
-        Trial::test(format!("model::in_lockstep_with_gxemul::{program}"), move || {
+        timed(format!("model::in_lockstep_with_gxemul::{program}"), move || {
             compare(&bench, program).map_err(|error| format!("{error:#}").into())
         })
     };
@@ -75,9 +84,11 @@ fn compare(bench: &Bench, program: &str) -> Result<()> {
     )?;
     let job = Job::new(&image, program, Duration::from_secs(30));
     let job = Job { memory: Some(480), instant_console: true, watch: Watch::Instructions, ..job };
-    let mut ours = Path::default();
+    let counting = bench.guest.symbols(&bench.workspace, Machine::Decstation).of_kernel(COUNTING);
+    ensure!(!counting.is_empty(), "no function of the kernel's is called {COUNTING}");
+    let mut ours = Path::new(&counting);
     Machine::Decstation.run(&job, &mut ours)?;
-    let mut theirs = Path::default();
+    let mut theirs = Path::new(&counting);
     Machine::Gxemul.run(&job, &mut theirs)?;
 
     let same = ours.steps.iter().zip(&theirs.steps).take_while(|(one, other)| one == other).count();

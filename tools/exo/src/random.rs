@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use aegis_abi::call::{ALL, NUMBER_MASK};
 use anyhow::{Context, Result, bail, ensure};
+use decstation::Injection;
 use libtest_mimic::Trial;
 
 use crate::build::{self, Guest};
@@ -22,14 +23,17 @@ use crate::console::Console;
 use crate::latency;
 use crate::machine::decstation::Run;
 use crate::machine::{End, Job, Machine, Observer};
+use crate::progress::Progress;
 use crate::run::conclude;
 use crate::setup::{Need, ensure_all};
 use crate::symbols::Symbols;
-use crate::test::Bench;
+use crate::test::{Bench, timed};
 use crate::workspace::Workspace;
 
 /// The program.
-const PROGRAM: &str = "hostile_random";
+pub const PROGRAM: &str = "hostile_random";
+/// What the names of the tests begin with.
+pub const TESTS: &str = "model::random_";
 /// The cases that failed once, below the workspace's root: a line of arguments each.
 const CASES: &str = "tests/random.txt";
 /// The kernel's way to its end.
@@ -94,8 +98,9 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     ensure_all(workspace, &[Need::Compiler])?;
     let guest = build::build_programs(workspace, &[Machine::Decstation], &[PROGRAM], quiet)?;
     let case = Case { seed: arguments.seed, calls: arguments.calls, from: 0, without: 0 };
-    let stage = Stage::new(workspace, &guest)?;
+    let stage = Stage { progress: Progress::new(quiet), ..Stage::new(workspace, &guest)? };
     let outcome = stage.make(case, arguments.coverage)?;
+    stage.progress.done();
     println!("{}; {} audits, {} instructions", outcome.line, outcome.audits, outcome.instructions);
     if arguments.coverage {
         let functions = stage.symbols.functions_beside(FINISH);
@@ -109,23 +114,56 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     bail!("{}", stage.shrink(case, failure)?)
 }
 
-/// The test: all cases that failed once, then many calls.
+/// The tests: all cases that failed once, then many calls; and a bug that is planted, to see what becomes of one.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
-    let bench = Arc::clone(bench);
-    vec![Trial::test("model::random_calls", move || {
-        let whole = || {
-            let stage = Stage::new(&bench.workspace, &bench.guest)?;
-            let mut cases = stage.kept()?;
-            cases.push(Case { seed: SEED, calls: CALLS, from: 0, without: 0 });
-            for case in cases {
-                if let Some(failure) = stage.make(case, false)?.failure {
-                    bail!("{}", stage.shrink(case, failure)?);
-                }
-            }
-            Ok(())
-        };
-        whole().map_err(|error: anyhow::Error| format!("{error:#}").into())
-    })]
+    let trial = |name: &str, test: fn(&Bench) -> Result<()>| {
+        let bench = Arc::clone(bench);
+        timed(format!("{TESTS}{name}"), move || test(&bench).map_err(|error| format!("{error:#}").into()))
+    };
+    vec![trial("calls", random_calls), trial("bug_is_made_small_and_kept", planted_bug)]
+}
+
+fn random_calls(bench: &Bench) -> Result<()> {
+    let stage = Stage::new(&bench.workspace, &bench.guest)?;
+    let mut cases = stage.kept()?;
+    cases.push(Case { seed: SEED, calls: CALLS, from: 0, without: 0 });
+    for case in cases {
+        if let Some(failure) = stage.make(case, false)?.failure {
+            bail!("{}", stage.shrink(case, failure)?);
+        }
+    }
+    Ok(())
+}
+
+/// A word of the kernel's that can't be read: when one of the frames was unbound last, which matters to those calls alone
+/// that allocate it, or show or make a capability for it. The run that is left makes few others, is kept, and fails only
+/// because of that word.
+fn planted_bug(bench: &Bench) -> Result<()> {
+    /// The kernel's table of nonces, and the frame: of those that all contend for.
+    const NONCES: u32 = 0xc_0400;
+    const FRAME: u32 = MEMORY * 256 - 20;
+    /// More kinds of steps than these are not needed to come to that word.
+    const FEW_KINDS: u32 = 3;
+    const FEW_CALLS: u32 = 500;
+    let cases = std::env::temp_dir().join(format!("exo-random-{}.txt", std::process::id()));
+    fs::write(&cases, "# A comment.\n")?;
+    let sound = Stage::new(&bench.workspace, &bench.guest)?;
+    let planted = Some(Injection::BusError { start: NONCES + 8 * FRAME, length: 8 });
+    let stage = Stage { planted, cases: cases.clone(), ..Stage::new(&bench.workspace, &bench.guest)? };
+    let case = Case { seed: SEED, calls: 3000, from: 0, without: 0 };
+    let failure = stage.make(case, false)?.failure.context("the bug was not found")?;
+    ensure!(failure.what.contains("exception 7 in the kernel"), "another bug was found: {}", failure.what);
+    let told = stage.shrink(case, failure)?;
+    let kept = stage.kept()?;
+    let removed = fs::remove_file(&cases);
+    let &[small] = kept.as_slice() else { bail!("{} cases are kept", kept.len()) };
+    let kinds = KINDS - small.without.count_ones();
+    ensure!(kinds <= FEW_KINDS && small.calls - small.from <= FEW_CALLS, "it is not small: {told}");
+    let again = stage.make(small, false)?.failure.context("what is kept does not fail")?;
+    ensure!(again.what.contains("exception 7 in the kernel"), "what is kept fails otherwise: {}", again.what);
+    let without = sound.make(small, false)?.failure.map(|failure| failure.what);
+    ensure!(without.is_none(), "it fails without the bug: {without:?}");
+    Ok(removed?)
 }
 
 /// What all runs have in common.
@@ -134,6 +172,10 @@ struct Stage {
     symbols: Symbols,
     finish: u32,
     cases: PathBuf,
+    /// A bug for the search to find.
+    planted: Option<Injection>,
+    /// Shows how far a run is.
+    progress: Progress,
 }
 
 impl Stage {
@@ -142,7 +184,8 @@ impl Stage {
         let symbols = guest.symbols(workspace, Machine::Decstation);
         let finish = symbols.of_kernel(FINISH).start;
         ensure!(finish != 0, "the kernel has no function {FINISH}");
-        Ok(Self { image, symbols, finish, cases: workspace.root.join(CASES) })
+        let cases = workspace.root.join(CASES);
+        Ok(Self { image, symbols, finish, cases, planted: None, progress: Progress::new(true) })
     }
 
     /// The cases that failed once.
@@ -157,6 +200,9 @@ impl Stage {
         let words = case.words();
         let job = self.job(&words);
         let mut run = Run::start(&job)?;
+        if let Some(planted) = self.planted {
+            run.inject(planted);
+        }
         if profile {
             run.start_profile();
         }
@@ -175,6 +221,8 @@ impl Stage {
                 break (found, None);
             }
             good = run.fork();
+            let millions = run.instructions() / 1_000_000;
+            self.progress.say(&format!("{}: {millions} million instructions, {audits} audits", case.line()));
         };
         let executed = if profile { run.executed() } else { BTreeSet::new() };
         let at_end = run.instructions();
@@ -251,31 +299,7 @@ impl Stage {
 
     /// Makes a case that fails smaller, keeps it, and says what it is.
     fn shrink(&self, case: Case, failure: Failure) -> Result<String> {
-        let fails = |case: Case| self.make(case, false).map(|outcome| outcome.failure);
-        let (mut small, mut last) = (case, failure);
-        // Fewer calls, then fewer kinds of them, then none at the beginning.
-        let mut step = small.calls / 2;
-        while step > 0 {
-            let fewer = Case { calls: small.calls - step.min(small.calls - 1), ..small };
-            match fails(fewer)? {
-                Some(failure) if fewer != small => (small, last) = (fewer, failure),
-                _ => step /= 2,
-            }
-        }
-        for kind in 0..KINDS {
-            let fewer = Case { without: small.without | 1 << kind, ..small };
-            if let Some(failure) = fails(fewer)? {
-                (small, last) = (fewer, failure);
-            }
-        }
-        let mut step = small.calls / 2;
-        while step > 0 {
-            let later = Case { from: small.from + step, ..small };
-            match fails(later)? {
-                Some(failure) => (small, last) = (later, failure),
-                None => step /= 2,
-            }
-        }
+        let (small, last) = smallest(case, failure, |case| self.make(case, false).map(|outcome| outcome.failure))?;
         let line = small.line();
         if !self.kept()?.contains(&small) {
             let mut text = fs::read_to_string(&self.cases)?;
@@ -290,6 +314,43 @@ impl Stage {
         let job = Job::new(&self.image, words, Duration::from_secs(100_000));
         let job = Job { instant_console: true, memory: Some(MEMORY), ..job };
         latency::watched(Machine::Decstation, &job, &self.symbols)
+    }
+}
+
+/// The smallest case that is found to fail, and how: fewer calls, then fewer kinds of them, then none at the beginning.
+/// What stands in the way at one time may not at another, so all is tried until nothing helps.
+fn smallest<F>(case: Case, failure: F, mut fails: impl FnMut(Case) -> Result<Option<F>>) -> Result<(Case, F)> {
+    let (mut small, mut last) = (case, failure);
+    loop {
+        let before = small;
+        let mut step = small.calls / 2;
+        while step > 0 {
+            let calls = small.calls - step.min(small.calls - 1);
+            let fewer = Case { calls, from: small.from.min(calls), ..small };
+            match fails(fewer)? {
+                Some(failure) if fewer != small => (small, last) = (fewer, failure),
+                _ => step /= 2,
+            }
+        }
+        for kind in 0..KINDS {
+            let fewer = Case { without: small.without | 1 << kind, ..small };
+            if fewer != small
+                && let Some(failure) = fails(fewer)?
+            {
+                (small, last) = (fewer, failure);
+            }
+        }
+        let mut step = small.calls / 2;
+        while step > 0 {
+            let later = Case { from: (small.from + step).min(small.calls), ..small };
+            match fails(later)? {
+                Some(failure) if later != small => (small, last) = (later, failure),
+                _ => step /= 2,
+            }
+        }
+        if small == before {
+            return Ok((small, last));
+        }
     }
 }
 
@@ -350,6 +411,50 @@ impl Observer for Watching<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a made-up run does at a step: one of the kinds, drawn from the seed.
+    fn kind(case: Case, step: u32) -> u32 {
+        let mut word = case.seed ^ step.wrapping_mul(0x9e37_79b9);
+        for _ in 0..3 {
+            word = (word ^ word >> 15).wrapping_mul(0x2c1b_3c6d);
+        }
+        (word >> 8) % KINDS
+    }
+
+    /// Made-up runs fail if some step of kind 7 is followed, within 100, by one of kind 40.
+    #[test]
+    fn two_calls_among_thousands_are_found() {
+        let fails = |case: Case| {
+            let kinds: Vec<_> = (case.from..case.calls).map(|step| (step, kind(case, step))).collect();
+            let made = |wanted: u32| case.without >> wanted & 1 == 0;
+            let first = kinds.iter().filter(|(_, kind)| *kind == 7 && made(7));
+            let found = first.copied().find_map(|(step, _)| {
+                let later = kinds.iter().filter(|&&(at, _)| at > step && at - step <= 100);
+                later.copied().find(|&(_, kind)| kind == 40 && made(40)).map(|(at, _)| (step, at))
+            });
+            Ok(found)
+        };
+        for seed in 0..20 {
+            let case = Case { seed, calls: 5000, from: 0, without: 0 };
+            let first = fails(case).unwrap().expect("it is often enough");
+            let (small, (step, at)) = smallest(case, first, fails).unwrap();
+            // Just the two, and what lies between; and of the kinds no other.
+            assert_eq!((small.from, small.calls), (step, at + 1), "seed {seed}");
+            assert_eq!(small.without, !(1 << 7 | 1 << 40) & ((1 << KINDS) - 1), "seed {seed}");
+            assert!(small.calls - small.from <= 101);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_made_smaller_stays() {
+        let case = Case { seed: 3, calls: 1, from: 0, without: (1 << KINDS) - 1 };
+        assert_eq!(smallest(case, "always", |_| Ok(Some("always"))).unwrap().0, case);
+        assert_eq!(smallest(case, "once", |_| Ok(None)).unwrap(), (case, "once"));
+        let whole = Case { calls: 64, without: 0, ..case };
+        let (small, _) = smallest(whole, (), |_| Ok(Some(()))).unwrap();
+        assert_eq!((small.calls, small.without), (1, (1 << KINDS) - 1));
+        assert!(smallest(whole, (), |_| bail!("it can't be run")).is_err());
+    }
 
     #[test]
     fn a_case_is_a_line() {

@@ -4,6 +4,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::baseline;
+use crate::c_library;
+use crate::file_server;
 use crate::gdb::DEBUGGER;
 use crate::machine::Machine;
 use crate::process::{command, output, show, which};
@@ -23,12 +26,18 @@ pub enum Need {
     Witness,
     /// The debugger of `gdb`.
     Debugger,
+    /// The server of files that a test asks.
+    FileServer,
+    /// What programs in C are built with, which only they need.
+    C,
+    /// Linux's source, and what it is built with, which only `baseline` needs.
+    Baseline,
 }
 
 impl Need {
-    /// All that any job needs.
+    /// All that any job needs, but for the source of another system.
     pub fn all() -> Vec<Self> {
-        [Self::Compiler, Self::Clippy, Self::Witness, Self::Debugger]
+        [Self::Compiler, Self::Clippy, Self::Witness, Self::Debugger, Self::FileServer, Self::C]
             .into_iter()
             .chain(Machine::ALL.into_iter().map(Self::Machine))
             .collect()
@@ -42,6 +51,9 @@ impl Need {
             Self::Machine(machine) => format!("machine {machine}"),
             Self::Witness => "witness qemu-mipsel".to_owned(),
             Self::Debugger => format!("debugger {DEBUGGER}"),
+            Self::FileServer => "server of NFS".to_owned(),
+            Self::C => "compiler for C".to_owned(),
+            Self::Baseline => "source of Linux".to_owned(),
         }
     }
 
@@ -53,6 +65,9 @@ impl Need {
             Self::Machine(machine) => machine.packages(),
             Self::Witness => &["qemu-user"],
             Self::Debugger => &[DEBUGGER],
+            Self::FileServer => &file_server::PACKAGES,
+            Self::C => &c_library::PACKAGES,
+            Self::Baseline => &baseline::PACKAGES,
         }
     }
 
@@ -67,6 +82,9 @@ impl Need {
             Self::Machine(machine) => machine.version(),
             Self::Witness => version("qemu-mipsel"),
             Self::Debugger => version(DEBUGGER),
+            Self::FileServer => file_server::version(),
+            Self::C => c_library::version(),
+            Self::Baseline => baseline::version(),
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Origin {
 struct Contents {
     /// The addresses of its code.
     code: Vec<Range<u64>>,
+    /// What stands there.
+    words: Vec<Vec<u8>>,
     /// The functions, by address.
     functions: BTreeMap<u64, String>,
     debug: Loader,
@@ -86,8 +88,8 @@ impl Symbols {
         self.annotate(&format!("{about}{text}")).split_off(about.len())
     }
 
-    /// The addresses of a function of the kernel, and of what fills up the room behind it; none if there is no such
-    /// function.
+    /// The addresses of a function of the kernel whose name ends so, and of what fills up the room behind it; none if there is
+    /// no such function.
     pub fn of_kernel(&self, function: &str) -> Range<u32> {
         let find = |file: &File| file.contents()?.range(function);
         self.kernels.iter().find_map(find).unwrap_or_default()
@@ -110,6 +112,12 @@ impl Symbols {
         files.iter().find_map(|file| file.contents()?.origin(address.into()))
     }
 
+    /// Which of some programs has a word at an address. Several may, being linked at the same addresses.
+    pub fn who_has<'a>(&self, programs: impl IntoIterator<Item = &'a str>, address: u32, word: u32) -> Option<&'a str> {
+        let has = |name: &&str| self.programs.get(*name)?.contents()?.word(address.into()).map(|there| there == word);
+        programs.into_iter().find(|name| has(name) == Some(true))
+    }
+
     /// `FILE:LINE in FUNCTION` of an address of the kernel or else of a program.
     fn place(&self, program: Option<&File>, address: u32) -> Option<String> {
         let files = if address >= USER_END { &self.kernels[..] } else { std::slice::from_ref(program?) };
@@ -128,17 +136,29 @@ impl File {
             let bytes = fs::read(&self.path).ok()?;
             let elf = image::parse(&bytes).ok()?;
             let code = elf.program_headers.iter().filter(|segment| segment.is_executable());
-            let code = code.map(|segment| segment.p_vaddr..segment.p_vaddr + segment.p_memsz).collect();
+            let (code, words) = code
+                .filter_map(|segment| {
+                    let in_file = bytes.get(segment.file_range())?.to_owned();
+                    Some((segment.p_vaddr..segment.p_vaddr + segment.p_memsz, in_file))
+                })
+                .unzip();
             let functions = elf.syms.iter().filter(|symbol| symbol.is_function());
             let functions = functions.filter_map(|symbol| Some((symbol.st_value, elf.strtab.get_at(symbol.st_name)?)));
             let functions = functions.map(|(start, name)| (start, name.to_owned())).collect();
-            Some(Contents { code, functions, debug: Loader::new(&self.path).ok()? })
+            Some(Contents { code, words, functions, debug: Loader::new(&self.path).ok()? })
         };
         self.contents.get_or_init(read).as_ref()
     }
 }
 
 impl Contents {
+    /// The word of code at an address.
+    fn word(&self, address: u64) -> Option<u32> {
+        let (range, bytes) = self.code.iter().zip(&self.words).find(|(range, _)| range.contains(&address))?;
+        let at = (address - range.start) as usize;
+        Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    }
+
     fn origin(&self, address: u64) -> Option<Origin> {
         self.code.iter().find(|range| range.contains(&address))?;
         let location = self.debug.find_location(address).ok().flatten();
@@ -148,7 +168,7 @@ impl Contents {
     }
 
     fn range(&self, function: &str) -> Option<Range<u32>> {
-        let mut from = self.functions.iter().skip_while(|(_, name)| readable(name) != function);
+        let mut from = self.functions.iter().skip_while(|(_, name)| !readable(name).ends_with(function));
         let (&start, _) = from.next()?;
         let end = from.next().map_or(start, |(&end, _)| end);
         Some(start as u32..end as u32)
@@ -248,7 +268,7 @@ mod tests {
         let elf = goblin::elf::Elf::parse(&object).unwrap();
         let symbol = elf.syms.iter().find(|symbol| elf.strtab.get_at(symbol.st_name) == Some("exo_landmark")).unwrap();
         let whole = 0..u64::MAX;
-        let contents = Contents { code: vec![whole], functions: BTreeMap::new(), debug };
+        let contents = Contents { code: vec![whole], words: Vec::new(), functions: BTreeMap::new(), debug };
         let place = contents.place(Path::new("/"), symbol.st_value).unwrap();
         assert!(place.contains("src/symbols.rs:") && place.ends_with(" in exo_landmark"), "{place}");
     }

@@ -85,11 +85,17 @@ impl Toolchain {
         if let Some(linker) = self.linker {
             cargo.env("CARGO_TARGET_MIPS_R3000_LINKER", linker);
         }
+        if let Some(layout) = workspace.layout {
+            cargo.env(LAYOUT, layout.to_string());
+        }
         cargo.args([job, "--profile", "guest", "--target"]).arg(workspace.target_file());
         cargo.args(BUILD_FLAGS);
         cargo
     }
 }
+
+/// Tells the build script of programs in which order their functions are linked (`exos/link_programs.rs`).
+const LAYOUT: &str = "AEGIS_LAYOUT";
 
 /// What cargo needs to be told in order to build `core` for a target that a file describes.
 const BUILD_FLAGS: [&str; 3] =

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK};
@@ -14,13 +14,16 @@ use aegis_abi::vm::USER_END;
 use anyhow::{Context, Result, ensure};
 use mips1::Instruction;
 
+use crate::bootable::booted;
 use crate::build;
 use crate::count::{Description, Summary, Watching};
+use crate::crossings::Boot;
 use crate::machine::{Clock, Job, Machine, Observer, Step, Watch};
 use crate::run::conclude;
 use crate::setup::{Need, ensure_all};
 use crate::symbols::{Origin, Symbols};
 use crate::workspace::Workspace;
+use crate::{calls, timeline};
 
 /// What `trace` is asked for.
 #[derive(Debug, clap::Args)]
@@ -28,12 +31,21 @@ pub struct Arguments {
     /// The program, with its marks: a benchmark such as table4
     #[arg(value_name = "PROGRAM")]
     program: String,
-    /// The operation, by name; without one, those that the program marks are listed
+    /// The operation, by name, or by name/system if several have it; without one, those that the program marks are listed
     #[arg(value_name = "OPERATION")]
     operation: Option<String>,
     /// Which execution to show, the first being 1; by default the last that took as many instructions as most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     nth: Option<u32>,
+    /// Instead of the instructions show how many there are of each function, and their cycles
+    #[arg(long, requires = "operation")]
+    functions: bool,
+    /// Instead write a whole run as Chrome trace JSON, which Perfetto opens: environments as tracks
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operation", "calls"])]
+    json: Option<PathBuf>,
+    /// Instead print each system call of a whole run: whose, arguments, result, cycles
+    #[arg(long, conflicts_with = "operation")]
+    calls: bool,
     /// The clock and memory system
     #[arg(long, value_enum, default_value_t = Clock::Dec5000)]
     clock: Clock,
@@ -42,17 +54,34 @@ pub struct Arguments {
 /// Prints the operations of a program, or follows one.
 pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<()> {
     ensure_all(workspace, &[Need::Compiler])?;
-    let words = [arguments.program.clone()];
-    let guest = build::build_programs(workspace, &[Machine::Decstation], &[build::program_name(&words[0])], quiet)?;
-    let image = guest.write_image(
-        workspace,
-        Machine::Decstation,
-        &format!("trace-{}", build::program_name(&words[0])),
-        &words,
-    )?;
+    if arguments.calls || arguments.json.is_some() {
+        let boot = Boot::new(workspace, "whole", &arguments.program, quiet)?;
+        return match &arguments.json {
+            Some(file) => timeline::run(&boot, arguments.clock, file),
+            None => calls::run(&boot, arguments.clock),
+        };
+    }
+    let program = build::program_name(&arguments.program);
+    let mut names = vec![program.to_owned()];
+    let mut words = vec![arguments.program.clone()];
+    let (mut others, mut network) = (Vec::new(), None);
+    if let Some(source) = build::source_of(workspace, program) {
+        let test = booted(program, &source)?;
+        names.extend(test.run.iter().map(|word| build::program_name(word).to_owned()));
+        names.extend(test.archive.iter().cloned());
+        (others, network) = (test.archive, test.network);
+        if test.run != [program] {
+            words = test.run;
+        }
+    }
+    let programs: Vec<_> = names.iter().map(String::as_str).collect();
+    let guest = build::build_programs(workspace, &[Machine::Decstation], &programs, quiet)?;
+    let files = guest.archive_files_with(workspace, Machine::Decstation, &words, &others)?;
+    let image = guest.write_image_of(workspace, Machine::Decstation, &format!("trace-{program}"), &files)?;
     let boot = build::boot_arguments(&words)?;
     let symbols = guest.symbols(workspace, Machine::Decstation);
-    let job = Job { clock: arguments.clock, watch: Watch::Marks, ..Job::new(&image, &boot, Duration::from_secs(60)) };
+    let job = Job::new(&image, &boot, Duration::from_secs(60));
+    let job = Job { clock: arguments.clock, watch: Watch::Marks, network, ..job };
 
     let mut survey = Watching::new(&symbols);
     let end = Machine::Decstation.run(&job, &mut survey)?;
@@ -64,11 +93,15 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     }
     ensure!(!operations.is_empty(), "{} marks nothing; the programs of `cargo exo bench` do", arguments.program);
     let Some(operation) = &arguments.operation else {
-        operations.iter().for_each(|operation| println!("{:<20} {}", operation.op, operation.how));
+        for Description { op, system, how, .. } in &operations {
+            println!("{:<30} {how}", format!("{op}/{system}"));
+        }
         return Ok(());
     };
     let names = || operations.iter().map(|operation| operation.op.as_str()).collect::<Vec<_>>().join(" ");
-    let found = operations.iter().find(|found| found.op == *operation);
+    let is_meant =
+        |found: &&Description| found.op == *operation || format!("{}/{}", found.op, found.system) == *operation;
+    let found = operations.iter().find(is_meant);
     let found = found.with_context(|| format!("no operation {operation:?}; there are {}", names()))?;
     let windows = survey.counter.finish()?.remove(&found.id).unwrap_or_default();
     let counts: Vec<_> = windows.iter().map(|window| window.instructions).collect();
@@ -87,7 +120,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments, quiet: bool) -> Result<
     println!("{}: {}", found.op, found.how);
     println!("execution {} of {}: {} instructions, {cycles} cycles", nth + 1, windows.len(), window.instructions);
     println!();
-    print(&follow, &symbols, build::program_name(&arguments.program));
+    let steps = follow.attributed(&symbols, &programs);
+    if arguments.functions {
+        print_functions(&steps, &symbols)
+    } else {
+        print(&steps, &symbols)
+    }
     Ok(())
 }
 
@@ -125,20 +163,64 @@ impl Observer for Follow {
     }
 }
 
+/// An instruction that was executed.
+struct Executed<'a> {
+    step: &'a Step,
+    cycles: u64,
+    /// The program that it is of, if not the kernel's.
+    program: Option<&'a str>,
+}
+
+impl Follow {
+    /// What was kept, with what each took, and which of the image's programs it is of: one that has the word at this
+    /// address, and the one that executed the instruction before if it does.
+    fn attributed<'a>(&'a self, symbols: &Symbols, names: &[&'a str]) -> Vec<Executed<'a>> {
+        let starts = self.steps.iter().map(|step| step.cycles.unwrap_or_default());
+        let ends = starts.clone().skip(1).chain([self.end.unwrap_or_default()]);
+        let mut last = names[0];
+        let attribute = |(step, (start, end)): (&'a Step, (u64, u64))| {
+            let program = (step.address < USER_END).then(|| {
+                let all = [last].into_iter().chain(names.iter().copied());
+                last = symbols.who_has(all, step.address, step.word).unwrap_or(last);
+                last
+            });
+            Executed { step, cycles: end.saturating_sub(start), program }
+        };
+        self.steps.iter().zip(starts.zip(ends)).map(attribute).collect()
+    }
+}
+
 /// A line for each instruction: its cycles, its mode, its address, itself, and where it comes from.
-fn print(follow: &Follow, symbols: &Symbols, program: &str) {
-    let starts = follow.steps.iter().map(|step| step.cycles.unwrap_or_default());
-    let ends = starts.clone().skip(1).chain([follow.end.unwrap_or_default()]);
+fn print(steps: &[Executed], symbols: &Symbols) {
     let mut sources = Sources::default();
     println!("  cycles  mode    address   instruction                    source");
-    for (step, (start, end)) in follow.steps.iter().zip(starts.zip(ends)) {
+    for Executed { step, cycles, program } in steps {
         let mode = if step.user == Some(true) { "user" } else { "kernel" };
         let text = Instruction::decode(step.word).map(|instruction| instruction.at(step.address).to_string());
         let text = text.unwrap_or_else(|| format!(".word {:#010x}", step.word));
-        let program = (step.address < USER_END).then_some(program);
-        let source = symbols.origin(program, step.address).map(|origin| sources.show(&origin));
+        let source = symbols.origin(*program, step.address).map(|origin| sources.show(&origin));
         let source = source.unwrap_or_default();
-        println!("  {:>6}  {mode:<6}  {:08x}  {text:<30} {source}", end.saturating_sub(start), step.address);
+        println!("  {cycles:>6}  {mode:<6}  {:08x}  {text:<30} {source}", step.address);
+    }
+}
+
+/// A line for each function, the ones with most instructions first: how many, how many cycles they took, how often the
+/// function was entered at its beginning, and whose it is.
+fn print_functions(steps: &[Executed], symbols: &Symbols) {
+    let mut functions: HashMap<(&str, String), [u64; 3]> = HashMap::new();
+    for Executed { step, cycles, program } in steps {
+        let (name, offset) =
+            symbols.origin(*program, step.address).and_then(|origin| origin.function).unwrap_or_default();
+        let sums = functions.entry((program.unwrap_or("kernel"), name)).or_default();
+        sums[0] += 1;
+        sums[1] += cycles;
+        sums[2] += u64::from(offset == 0);
+    }
+    let mut functions: Vec<_> = functions.into_iter().collect();
+    functions.sort_by(|(one, sums), (other, others)| others[0].cmp(&sums[0]).then_with(|| one.cmp(other)));
+    println!("  instructions    cycles  entered  program       function");
+    for ((program, function), [instructions, cycles, entered]) in functions {
+        println!("  {instructions:>12}  {cycles:>8}  {entered:>7}  {program:<12}  {function}");
     }
 }
 

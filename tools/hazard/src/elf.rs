@@ -1,5 +1,6 @@
 //! ELF files: where the code is, what is data in it, and names for addresses.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use addr2line::Context;
@@ -8,6 +9,7 @@ use goblin::elf::header::{EM_MIPS, ET_EXEC, et_to_str, machine_to_str};
 use goblin::elf::section_header::{SHF_EXECINSTR, SHT_NOBITS};
 use goblin::elf::sym::{STT_FUNC, STT_NOTYPE, STT_OBJECT};
 use goblin::elf::{Elf, SectionHeader};
+use mips1::Instruction;
 use rustc_demangle::demangle;
 
 use crate::check::check;
@@ -75,6 +77,62 @@ pub fn check_elf(file: &[u8], options: &Options) -> Result<Report, Error> {
     }
     let instructions = sections.iter().map(|(_, bytes)| bytes.len() / 4).sum();
     Ok(Report { sections: sections.len(), instructions, findings })
+}
+
+/// The code of a program, to be looked at word by word.
+pub struct Program<'a> {
+    elf: Elf<'a>,
+    /// Address, place in the file, and words of each section.
+    sections: Vec<(u32, usize, Vec<u32>)>,
+    targets: BTreeSet<u32>,
+}
+
+impl<'a> Program<'a> {
+    /// Reads the contents of an ELF file.
+    pub fn read(file: &'a [u8]) -> Result<Self, Error> {
+        let elf = Elf::parse(file)?;
+        check_header(&elf)?;
+        let mut sections = Vec::new();
+        for (base, bytes) in executable_sections(&elf, file)? {
+            let offset = bytes.as_ptr() as usize - file.as_ptr() as usize;
+            let words = bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            sections.push((base, offset, words.collect::<Vec<_>>()));
+        }
+        let all = sections.iter().flat_map(|(base, _, words)| (*base..).step_by(4).zip(words));
+        let targets = all.filter_map(|(address, &word)| Instruction::decode(word)?.target(address)).collect();
+        Ok(Self { elf, sections, targets })
+    }
+
+    /// The addresses of a function with this name.
+    pub fn function(&self, name: &str) -> Option<Range<u32>> {
+        let is_it = |symbol: &goblin::elf::Sym| self.elf.strtab.get_at(symbol.st_name) == Some(name);
+        let symbol = self.elf.syms.iter().find(is_it)?;
+        let start = symbol.st_value as u32;
+        Some(start..start + symbol.st_size as u32)
+    }
+
+    /// The addresses of all words.
+    pub fn addresses(&self) -> impl Iterator<Item = u32> {
+        self.sections.iter().flat_map(|(base, _, words)| (*base..).step_by(4).take(words.len()))
+    }
+
+    /// The word at an address.
+    pub fn word(&self, address: u32) -> Option<u32> {
+        self.sections.iter().find_map(|(base, _, words)| words.get((address.checked_sub(*base)? / 4) as usize).copied())
+    }
+
+    /// Where it is in the file.
+    pub fn offset(&self, address: u32) -> Option<usize> {
+        self.sections.iter().find_map(|(base, offset, words)| {
+            let distance = address.checked_sub(*base)? as usize;
+            (distance / 4 < words.len()).then_some(offset + distance)
+        })
+    }
+
+    /// Whether a branch or a jump goes there.
+    pub fn is_target(&self, address: u32) -> bool {
+        self.targets.contains(&address)
+    }
 }
 
 fn check_header(elf: &Elf) -> Result<(), Error> {

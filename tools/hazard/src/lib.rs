@@ -29,12 +29,14 @@
 mod check;
 mod code;
 mod elf;
+mod mend;
 mod mips32;
 mod report;
 mod rule;
 
 pub use check::check_code;
 pub use elf::{Error, check_elf};
+pub use mend::{ROOM, mend_elf};
 pub use report::{Finding, Location, Report};
 pub use rule::Rule;
 

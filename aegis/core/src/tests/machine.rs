@@ -9,13 +9,18 @@ use crate::environments::{Environments, State};
 use crate::frames::{Frames, SEARCH_STEP, Verifier};
 use crate::hardware::{Hardware, SOFTWARE_TLB_ENTRIES, entry_index};
 use crate::mappings::Page;
+use crate::network::Network;
 use crate::slices::Slices;
 use crate::system::System;
+use aegis_abi::ash;
 use aegis_abi::env::DirectoryEntry;
 use aegis_abi::frame::{Capability, FREE, Frame, PUBLIC};
+use aegis_abi::network::{self, Descriptor, FILTERS, Installed};
+use aegis_abi::public::Statistics;
 use aegis_abi::slice::{COUNT, Slice};
 use aegis_abi::vm::PAGE_SHIFT;
 use aegis_abi::{EnvId, Error};
+use aegis_dpf::{Block, Edge, Engine, Filter, Memory, Node, buddy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 use std::vec::Vec;
@@ -36,6 +41,55 @@ pub struct Tables {
     directory: [DirectoryEntry; EnvId::COUNT],
     states: [State; EnvId::COUNT],
     slices: [Slice; COUNT],
+    filters: [network::Entry; FILTERS],
+    engine: EngineTables,
+    statistics: Statistics,
+}
+
+/// The memory of the engine that tells messages apart.
+struct EngineTables {
+    filters: Vec<Filter>,
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    buckets: Vec<u16>,
+    code: Vec<u32>,
+    code_blocks: Vec<Block>,
+    tables: Vec<u32>,
+    table_blocks: Vec<Block>,
+}
+
+impl EngineTables {
+    const NODES: usize = 256;
+    const CODE: usize = 16 * 1024;
+    const TABLES: usize = 4 * 1024;
+
+    fn new() -> Self {
+        Self {
+            filters: vec![Filter::default(); FILTERS],
+            nodes: vec![Node::default(); Self::NODES],
+            edges: vec![Edge::default(); FILTERS + Self::NODES],
+            buckets: vec![0; 256],
+            code: vec![0; Self::CODE],
+            code_blocks: vec![Block::default(); Self::CODE / buddy::UNIT],
+            tables: vec![0; Self::TABLES],
+            table_blocks: vec![Block::default(); Self::TABLES / buddy::UNIT],
+        }
+    }
+
+    fn engine(&mut self) -> Engine<'_> {
+        Engine::new(Memory {
+            filters: &mut self.filters,
+            nodes: &mut self.nodes,
+            edges: &mut self.edges,
+            buckets: &mut self.buckets,
+            code: &mut self.code,
+            code_at: 0x8010_0000,
+            code_blocks: &mut self.code_blocks,
+            tables: &mut self.tables,
+            tables_at: 0x8020_0000,
+            table_blocks: &mut self.table_blocks,
+        })
+    }
 }
 
 impl Tables {
@@ -48,6 +102,9 @@ impl Tables {
             directory: [DirectoryEntry { synchronous: 22, asynchronous: 23, runnable: 24, record: 25 }; EnvId::COUNT],
             states: [State::NONE; EnvId::COUNT],
             slices: [Slice { owner: 26, runner: 27 }; COUNT],
+            filters: [network::Entry { owner: 28, frame: 29 }; FILTERS],
+            engine: EngineTables::new(),
+            statistics: Statistics::default(),
         }
     }
 
@@ -61,7 +118,9 @@ impl Tables {
         }
         let tlbs = Tlbs { contents: vec![DIRT; frames.len() as usize], ..Tlbs::default() };
         let environments = Environments::new(&mut self.directory, &mut self.states, NOBODY);
-        let system = System::new(frames, environments, Slices::new(&mut self.slices), key());
+        let network = Network::new(self.engine.engine(), &mut self.filters);
+        let slices = Slices::new(&mut self.slices);
+        let system = System::new(frames, environments, slices, network, &mut self.statistics, key());
         Machine { system, tlbs }
     }
 }
@@ -97,6 +156,12 @@ pub struct Tlbs {
     pub scrubs: u32,
     /// Frames that the instruction cache may have lines of: all that were mapped since they were flushed.
     pub fetched: BTreeSet<u32>,
+    /// What is noted of filters, by frame.
+    pub installed: BTreeMap<u32, Installed>,
+    /// What is noted of handlers, by frame.
+    pub handlers: BTreeMap<u32, ash::Installed>,
+    /// What stands in rings, by frame and place.
+    pub rings: BTreeMap<(u32, u32), Descriptor>,
 }
 
 /// The address of the tag for a page in a context.
@@ -206,6 +271,7 @@ impl Hardware for Tlbs {
 
     fn zero(&mut self, frame: u32) {
         self.contents[frame as usize] = 0;
+        self.installed.remove(&frame);
         self.scrubs += 1;
     }
 
@@ -215,6 +281,25 @@ impl Hardware for Tlbs {
 
     fn colours(&self) -> u32 {
         COLOURS
+    }
+
+    fn installed(&mut self, frame: u32) -> &mut Installed {
+        self.contents[frame as usize] = DIRT;
+        self.installed.entry(frame).or_insert(Installed::NONE)
+    }
+
+    fn handler(&mut self, frame: u32) -> &mut ash::Installed {
+        self.contents[frame as usize] = DIRT;
+        self.handlers.entry(frame).or_insert(ash::Installed::NONE)
+    }
+
+    fn descriptor(&mut self, ring: u32, place: u32) -> Descriptor {
+        self.rings.get(&(ring, place)).copied().unwrap_or_default()
+    }
+
+    fn set_length(&mut self, ring: u32, place: u32, bytes: u32) {
+        self.contents[ring as usize] = DIRT;
+        self.rings.entry((ring, place)).or_default().length = bytes;
     }
 }
 

@@ -34,7 +34,7 @@ use std::vec;
 use std::vec::Vec;
 
 const FRAMES: u32 = 40;
-const CASES: u32 = 500;
+const CASES: u32 = 1500;
 const CALLS: usize = 250;
 
 /// An id that a caller passes.
@@ -408,7 +408,7 @@ impl<'a> World<'a> {
     }
 
     fn is_save_page(&self, frame: u32) -> bool {
-        self.envs.values().any(|env| env.home + 1 == frame)
+        self.envs.values().any(|env| env.home == frame)
     }
 
     /// A call on a frame that breaks its bindings, which is allowed.
@@ -516,7 +516,7 @@ impl<'a> World<'a> {
         self.lives[usize::from(index)] += 1;
         let id = EnvId::new(index, self.lives[usize::from(index)]);
         assert!(!self.dead.contains(&id) && id.0 as i32 > 0);
-        for (frame, owner) in [(home, Owner::Kernel), (home + 1, Owner::Env(id))] {
+        for (frame, owner) in [(home, Owner::Env(id)), (home + 1, Owner::Kernel)] {
             let page = &mut self.pages[frame as usize];
             page.owner = owner;
             page.breaking = false;
@@ -542,7 +542,7 @@ impl<'a> World<'a> {
     fn destroy(&mut self, id: EnvId) {
         let env = self.envs.remove(&id).expect("it lives");
         self.dead.push(id);
-        self.pages[env.home as usize].owner = Owner::Env(id);
+        self.pages[env.home as usize + 1].owner = Owner::Env(id);
         if id.generation() != EnvId::LAST_GENERATION {
             self.unused.push_back(id.index());
         }
@@ -588,50 +588,50 @@ impl<'a> World<'a> {
         if self.slices.iter().all(Option::is_none) {
             return Next::Nobody;
         }
-        // The positions whose runner is ready, in their order.
+        // The positions that somebody would use, in their order, and who: the runner or else the owner.
         let walk = (1..=COUNT).map(|n| (self.position + n) % COUNT);
-        let ready: Vec<_> = walk.filter(|&n| self.slices[n].is_some_and(|(_, runner)| self.ready(runner))).collect();
+        let user = |n: usize| {
+            let (owner, runner) = self.slices[n]?;
+            [runner, owner].into_iter().find(|&id| self.ready(id)).map(|id| (n, id))
+        };
+        let ready: Vec<_> = walk.filter_map(user).collect();
         let mut debtors = Vec::new();
-        for &position in &ready {
-            if self.debt(position) == 0 {
-                return self.run(position);
+        for &(position, user) in &ready {
+            if self.envs[&user].excess == 0 {
+                return self.run(position, user);
             }
-            self.pay(position);
-            debtors.push(position);
+            self.pay(user);
+            debtors.push((position, user));
         }
-        let Some(&first) = debtors.iter().min_by_key(|&&position| self.debt(position)) else { return Next::Idle };
+        let debt = |model: &Self, user: EnvId| model.envs[&user].excess;
+        let Some(&(first, user)) = debtors.iter().min_by_key(|(_, user)| debt(self, *user)) else { return Next::Idle };
         self.count("next: by debtors".into());
-        for _ in 0..self.debt(first) {
-            debtors.iter().for_each(|&position| self.pay(position));
+        for _ in 0..debt(self, user) {
+            debtors.iter().for_each(|&(_, user)| self.pay(user));
         }
-        self.run(first)
-    }
-
-    fn runner(&mut self, position: usize) -> &mut Env {
-        let (_, runner) = self.slices[position].expect("somebody owns it");
-        self.envs.get_mut(&runner).expect("runners live")
-    }
-
-    fn debt(&self, position: usize) -> u32 {
-        self.slices[position].map_or(0, |(_, runner)| self.envs[&runner].excess)
+        self.run(first, user)
     }
 
     /// With one slice, if it owes one.
-    fn pay(&mut self, position: usize) {
-        if self.debt(position) != 0 {
-            self.runner(position).excess -= 1;
+    fn pay(&mut self, user: EnvId) {
+        let env = self.envs.get_mut(&user).expect("users live");
+        if env.excess != 0 {
+            env.excess -= 1;
             self.forfeited += 1;
         }
     }
 
-    fn run(&mut self, position: usize) -> Next {
-        let env = self.runner(position);
+    fn run(&mut self, position: usize, user: EnvId) -> Next {
+        let (owner, runner) = self.slices[position].expect("somebody owns it");
+        if user != runner {
+            self.count("next: the owner, for its runner waits".into());
+        }
+        let env = self.envs.get_mut(&user).expect("users live");
         if env.wait.take().is_some() {
             env.woken = false;
         }
-        let (owner, runner) = self.slices[position].expect("somebody owns it");
-        (self.position, self.lender, self.running) = (position, Some(owner), Some(runner));
-        Next::Run(runner)
+        (self.position, self.lender, self.running) = (position, Some(owner), Some(user));
+        Next::Run(user)
     }
 
     fn tick(&mut self, running: EnvId, lent_rest: bool) -> Tick {
@@ -679,7 +679,7 @@ impl<'a> World<'a> {
             directory: (0..=255).map(|index| system.environments.entry(index)).collect(),
             slices: *system.slices.vector(),
             position: system.slices.position(),
-            statistics: system.statistics,
+            statistics: *system.statistics,
             tlbs: tlbs.clone(),
         }
     }
@@ -979,7 +979,7 @@ impl<'a> World<'a> {
                 let expected = self.next();
                 let result = self.machine.system.next(self.ticks);
                 assert_eq!(result, expected);
-                let statistics = self.machine.system.statistics;
+                let statistics = *self.machine.system.statistics;
                 assert_eq!((statistics.excess, statistics.forfeited), (self.excess, self.forfeited));
                 let what = if let Next::Run(_) = result { "Run" } else { "nobody" };
                 self.count(format!("next: {what}"));
@@ -1063,7 +1063,7 @@ impl<'a> World<'a> {
         let by_clock = |&(_, runner): &(EnvId, EnvId)| matches!(self.envs[&runner].wait, Some(Some(_)));
         assert_eq!(system.anybody_waits_for_the_clock(), self.slices.iter().flatten().any(by_clock));
         assert_eq!(system.slices.position(), self.position as u32);
-        let Statistics { created, ended, context_revocations, .. } = system.statistics;
+        let Statistics { created, ended, context_revocations, .. } = *system.statistics;
         assert_eq!((created, ended), (self.created, self.dead.len() as u32));
         assert_eq!((context_revocations, tlbs.flushes), (self.revocations, self.revocations));
 
@@ -1181,6 +1181,7 @@ fn as_the_model() {
         "tick: of another's",
         "next: Run",
         "next: by debtors",
+        "next: the owner, for its runner waits",
         "next: nobody",
         "revocation: Ok",
         "begin: Some(First)",
@@ -1207,8 +1208,6 @@ fn as_the_model() {
         "take slice: NoSuchEnvironment",
         "take slice: BadArgument",
     ] {
-        // A frame has to be named as one to be kept before it is taken: that comes about seldom.
-        let least = if what == "take frame: saved" { 1 } else { 10 };
-        assert!(seen.get(what).is_some_and(|&times| times >= least), "{what}: too rare in {seen:#?}");
+        assert!(seen.get(what).is_some_and(|&times| times >= 10), "{what}: too rare in {seen:#?}");
     }
 }

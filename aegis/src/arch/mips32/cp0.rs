@@ -20,6 +20,10 @@ bitflags::bitflags! {
         const EXL = 1 << 1;
         /// User mode.
         const UM = 1 << 4;
+        /// Interrupt 0, software's, is let through.
+        const IM0 = 1 << 8;
+        /// Interrupt 2, Ethernet's, is let through.
+        const IM2 = 1 << 10;
         /// Interrupt 7, the timer's, is let through.
         const IM7 = 1 << 15;
     }
@@ -29,6 +33,8 @@ bitflags::bitflags! {
     /// Cause.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Cause: u32 {
+        /// Interrupt 0, software's, is asking.
+        const IP0 = 1 << 8;
         /// Interrupt 7, the timer's, is asking.
         const IP7 = 1 << 15;
         const _ = !0;
@@ -131,6 +137,14 @@ macro_rules! write {
 /// Cause.
 pub fn cause() -> Cause {
     Cause::from_bits_retain(read!(13, 0))
+}
+
+/// Has interrupt 0, which is software's, ask, or not any more. It comes when the kernel is left.
+pub fn ask(asking: bool) {
+    let mut cause = cause();
+    cause.set(Cause::IP0, asking);
+    // SAFETY: what else software can write to is as it was, and the kernel runs with interrupts off.
+    unsafe { write!(13, 0, cause.bits()) }
 }
 
 /// Status.
@@ -299,6 +313,11 @@ pub fn tlb_delete_where(mut which: impl FnMut(u32, EntryLo) -> bool) {
             }
         }
     });
+}
+
+/// Deletes all entries of the TLB that map a frame.
+pub fn tlb_delete_frame(frame: u32) {
+    tlb_delete_where(|_, entry_lo| entry_lo.frame() == frame);
 }
 
 /// Deletes all entries of the TLB.

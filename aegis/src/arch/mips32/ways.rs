@@ -20,7 +20,7 @@ macro_rules! to_program {
 /// To the program, at `$k0`, where Rust has run. `$k1` is free.
 macro_rules! from_rust_to_program {
     () => {
-        "    ori   $k1, $zero, 0x8013\n    mtc0  $k1, $12\n    mtc0  $k0, $14\n    .word 0x000000c0\n    .word 0x42000018"
+        "    ori   $k1, $zero, 0x8513\n    mtc0  $k1, $12\n    mtc0  $k0, $14\n    .word 0x000000c0\n    .word 0x42000018"
     };
 }
 
@@ -28,13 +28,13 @@ macro_rules! from_rust_to_program {
 /// `$k1` are free.
 macro_rules! from_rust_to_dispatch {
     () => {
-        "    ori   $k1, $zero, 0x8013\n    mtc0  $k1, $12\n    j     unmapped\n     nop"
+        "    ori   $k1, $zero, 0x8513\n    mtc0  $k1, $12\n    j     unmapped\n     nop"
     };
 }
 
 /// Status: whether the exception came from user mode.
 pub(super) const FROM_USER: u32 = super::cp0::Status::UM.bits();
 
-const _: () = assert!(crate::machine::user_status().bits() == 0x8013, "the assembly above has this number");
+const _: () = assert!(crate::machine::user_status().bits() == 0x8513, "the assembly above has this number");
 
 pub(super) use {from_rust_to_dispatch, from_rust_to_program, into_rust, to_program};

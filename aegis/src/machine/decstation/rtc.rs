@@ -1,6 +1,8 @@
 //! The clock chip, an MC146818: a periodic interrupt at 64 Hz, one for each time slice.
 
 use super::dz::register;
+use crate::arch::cp0::{self, Cause};
+use crate::machine::SLICE_CYCLES;
 
 const BASE: u32 = 0xbfe8_0000;
 /// Registers lie a word apart.
@@ -15,14 +17,30 @@ const PERIODIC: u8 = 0x40 | 0x04 | 0x02;
 /// Register C: the periodic interrupt is asking.
 const PERIODIC_FLAG: u8 = 0x40;
 
-/// Starts it.
-pub fn start() {
+/// No processor has fewer cycles in a period.
+const LEAST: u32 = SLICE_CYCLES / 4;
+
+/// Starts it. A period has just begun then, and how many cycles of the processor it has was counted from one interrupt to the next.
+///
+/// A clock that does not tick when one should is none to count by. The processor is taken for one of 25 MHz then, and a faster one, for
+/// which the wait is not long enough, always is.
+///
+/// Not inlined: who compares two machines has to know where one waits.
+#[inline(never)]
+pub fn start() -> u32 {
     // SAFETY: the chip of a KN02 lies there; the registers do nothing else.
     unsafe {
         register::<u8>(A).write_volatile(PERIOD);
         register::<u8>(B).write_volatile(PERIODIC);
     }
     acknowledge();
+    let tick = || {
+        let left = cp0::wait(Cause::IP3, SLICE_CYCLES / cp0::ROUND);
+        acknowledge().then_some(SLICE_CYCLES - left * cp0::ROUND)
+    };
+    // The first comes in the midst of a period.
+    let counted = tick().and_then(|_| tick());
+    counted.filter(|&cycles| cycles >= LEAST).unwrap_or(SLICE_CYCLES)
 }
 
 /// Takes the interrupt back; whether it was the periodic one.

@@ -3,17 +3,21 @@
 //!
 //! | physical | device |
 //! |---|---|
+//! | PCI | PCnet, Ethernet: [`ether`] |
 //! | 0x18000040 | i8254, a clock of known frequency: [`timer`] |
 //! | 0x180003f8 | 16550, serial line: [`uart`] |
 //! | 0x1f000500 | reset register: [`power`] |
 //!
-//! Interrupt 7 is the processor's timer. No other is let through: the serial line is served when there is something to
-//! send and at each tick.
+//! Interrupt 7 is the processor's timer, interrupt 2 Ethernet's. No other is let through: the serial line is served when
+//! there is something to send and at each tick.
 
+mod ether;
 mod power;
 mod timer;
 mod uart;
 
+use super::SLICE_CYCLES;
+use super::lance::{self, Lance};
 use crate::arch::cp0::{self, Cause, Status};
 use crate::console::Console;
 use aegis_abi::boot::BootInfo;
@@ -27,14 +31,19 @@ pub const CACHE_BYTES: u32 = 4096;
 /// Bytes of the line's queue.
 const QUEUE: usize = 16;
 
+/// Bytes of main memory that the network needs.
+pub const NETWORK_BYTES: u32 = lance::MEMORY_BYTES;
+
 /// The devices.
 pub struct Machine {
     timer: Timer,
+    /// The Ethernet controller.
+    pub network: Option<Lance<ether::Slot>>,
 }
 
 /// Status for a program: user mode, with interrupts on, after `eret`; no coprocessor.
 pub const fn user_status() -> Status {
-    Status::UM.union(Status::IE).union(Status::EXL).union(Status::IM7)
+    Status::UM.union(Status::IE).union(Status::EXL).union(Status::IM0).union(Status::IM2).union(Status::IM7)
 }
 
 /// A device register: uncached and unmapped.
@@ -46,7 +55,12 @@ impl Machine {
     /// Takes the devices over from the loader.
     pub fn new(_: &BootInfo) -> Self {
         uart::initialise();
-        Self { timer: Timer::new() }
+        Self { timer: Timer::new(), network: None }
+    }
+
+    /// Has the network get ready, with memory to work in.
+    pub fn prepare_network(&mut self, memory: u32) {
+        self.network = ether::find(memory);
     }
 
     /// What nobody who was not there when the machine was switched on can know, as far as it has such a thing: the
@@ -58,9 +72,11 @@ impl Machine {
         bytes
     }
 
-    /// Lets the clock tick.
-    pub fn start_clock(&mut self) {
+    /// Lets the clock tick; how many cycles a time slice has, of the machine that the kernel's costs are those of: what they are
+    /// here nobody knows, but no processor that this one may have is as slow.
+    pub fn start_clock(&mut self) -> u32 {
         self.timer.start();
+        SLICE_CYCLES
     }
 
     /// Whether the clock has ticked since the last time.
@@ -70,6 +86,16 @@ impl Machine {
             self.timer.acknowledge();
         }
         asking
+    }
+
+    /// Whether a device may ask for something: the line has to be looked at, as it is not listened to.
+    pub fn is_asked(&self) -> bool {
+        true
+    }
+
+    /// Whether the network may ask for something.
+    pub fn network_asks(&self) -> bool {
+        true
     }
 
     /// Takes what was received, at most what the line's queue holds, and sends what waits, as far as the line takes it: on

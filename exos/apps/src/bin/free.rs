@@ -34,7 +34,7 @@ fn main() -> u32 {
         let same = |env: u32| usize::from(exos_rt::abi::EnvId(env).index()) == index;
         let process = world().processes.iter().find(|process| process.state.get() == 2 && same(process.env.get()));
         match process {
-            Some(process) => process.name(|name| println!("{:7} {} {name}", frames * 4, process.pid.get())),
+            Some(process) => process.name(|name| println!("{:7} {name}, process {}", frames * 4, process.pid.get())),
             None => println!("{:7} environment {index}, no process", frames * 4),
         }
     }

@@ -1,4 +1,4 @@
-//! The first lines of files, or of its input: `head [-LINES] [FILE…]`, ten if it is not said.
+//! The first lines of files, or of its input: `head [-LINES] [FILE…]`, or `head -n LINES`; ten if it is not said.
 
 #![no_std]
 #![no_main]
@@ -9,7 +9,13 @@ use exos_apps::{each_input, each_piece};
 exos::process!(main);
 
 fn main() -> u32 {
-    let wanted = arguments().nth(1).and_then(|first| first.strip_prefix('-')?.parse::<u32>().ok());
+    let long = arguments().nth(1) == Some("-n");
+    let lines = if long { arguments().nth(2) } else { arguments().nth(1).and_then(|first| first.strip_prefix('-')) };
+    let wanted = lines.and_then(|lines| lines.parse::<u32>().ok());
+    if long && wanted.is_none() {
+        exos::complain!("-n: a number of lines is missing");
+        return 1;
+    }
     let copy = |descriptor| {
         let mut left = wanted.unwrap_or(10);
         if left == 0 {
@@ -24,5 +30,5 @@ fn main() -> u32 {
             Ok(end.is_none())
         })
     };
-    u32::from(!each_input(copy, usize::from(wanted.is_some())))
+    u32::from(!each_input(copy, usize::from(wanted.is_some()) + usize::from(long)))
 }

@@ -7,6 +7,7 @@
 use exos::process::init;
 use exos_rt::{call, println, program};
 
+exos::process_page_table!(exos::process::leaf::Leaf);
 exos_rt::program!(main);
 
 /// Arguments that are passed on.

@@ -1,15 +1,31 @@
-//! Lists the files of the boot archive, with their sizes.
+//! Lists files with their sizes, all or those named: those of the boot archive, and those that were written.
 
 #![no_std]
 #![no_main]
 
-use exos::println;
+use exos::process::file;
+use exos::process::{Fail, arguments, store};
+use exos::{complain, println};
 
 exos::process!(main);
 
 fn main() -> u32 {
-    for file in exos_rt::archive::files() {
-        println!("{:8} {}", exos::process::file::content(&file).len(), file.name);
+    let names = || arguments().skip(1);
+    let is_asked = |name: &str| names().next().is_none() || names().any(|asked| asked == name);
+    for file in exos_rt::archive::files().filter(|file| is_asked(file.name)) {
+        println!("{:8} {}", file::content(&file).len(), file.name);
     }
-    0
+    store::each(|name, bytes| {
+        if is_asked(name) {
+            println!("{bytes:8} {name}");
+        }
+    });
+    let mut missing = 0;
+    for name in names() {
+        if file::open(name).and_then(file::close) == Err(Fail::NotFound) {
+            complain!("{name}: {}", Fail::NotFound);
+            missing = 1;
+        }
+    }
+    missing
 }

@@ -1,14 +1,16 @@
 //! The shell: `sh`, or `sh -c COMMANDS`.
 //!
 //! A line is pipelines, with `;` or `&` behind each: `cat motd | wc > /dev/null &`. Words are parted by blanks; quotes,
-//! `'` and `"`, and `\` keep characters as they are; `$NAME`, `$?` and `$!` stand for values, not in `'`. `< FILE`, `> FILE`
-//! and `2> FILE` say where a command reads and writes. `NAME=VALUE` sets a variable, which every program gets.
+//! `'` and `"`, and `\` keep characters as they are; `$NAME`, `$?` and `$!` stand for values, not in `'`. `< FILE`, `> FILE`,
+//! `>> FILE` and `2> FILE` say where a command reads and writes. `NAME=VALUE` sets a variable, which every program gets.
 
 #![no_std]
 #![no_main]
 
 use exos::process::table::{Status, signal, state, world};
-use exos::process::{self, Fail, Spawn, arguments, file, fork, kill_job, spawn, terminal, try_wait, variables, wait};
+use exos::process::{
+    self, Fail, Spawn, arguments, file, fork, kill_job, signals, spawn, terminal, try_wait, variables, wait,
+};
 use exos::{complain, println};
 use exos_apps::line::Editor;
 
@@ -38,12 +40,28 @@ struct Shell {
     jobs: [u32; 8],
 }
 
+/// Why a command was not started.
+enum Stop {
+    /// The user was told already.
+    Said,
+    /// That is to be told.
+    Failed(Fail),
+}
+
+impl From<Fail> for Stop {
+    fn from(fail: Fail) -> Self {
+        Self::Failed(fail)
+    }
+}
+
 /// A command's words and where it reads and writes.
 struct Command<'a> {
     words: [&'a str; WORDS],
     count: usize,
     input: Option<&'a str>,
     output: Option<&'a str>,
+    /// Whether the output is added to what the file has.
+    appended: bool,
     errors: Option<&'a str>,
 }
 
@@ -56,6 +74,7 @@ enum Token<'a> {
     Background,
     From,
     To,
+    Append,
     ErrorsTo,
 }
 
@@ -98,6 +117,8 @@ fn read_line(line: &mut [u8; LINE]) -> Option<usize> {
 impl Shell {
     /// With a person.
     fn converse(&mut self) {
+        // What is typed between two jobs is for neither.
+        let _ = signals::handle(signal::INT, Some(|_| ()));
         println!("ExOS on Aegis. `help` tells what there is.");
         let mut editor = Editor::new();
         loop {
@@ -196,10 +217,12 @@ impl Shell {
                     continue;
                 }
                 (b'#', _) => break,
+                (b'|', Some(b'|')) | (b'&', Some(b'&')) => return Err("&& and || are not known"),
                 (b'|', _) => Some((Token::Pipe, 1)),
                 (b';', _) => Some((Token::Semicolon, 1)),
                 (b'&', _) => Some((Token::Background, 1)),
                 (b'<', _) => Some((Token::From, 1)),
+                (b'>', Some(b'>')) => Some((Token::Append, 2)),
                 (b'>', _) => Some((Token::To, 1)),
                 (b'2', Some(b'>')) => Some((Token::ErrorsTo, 2)),
                 _ => None,
@@ -302,12 +325,20 @@ impl Shell {
             let output = pipe.map_or(file::OUTPUT, |(_, write)| write);
             match self.start(&command, input, output, job) {
                 Ok(pid) => {
+                    if self.interactive && !background && job.is_none() {
+                        terminal::set_foreground(pid);
+                    }
                     job = job.or(Some(pid));
                     last = Some(pid);
                 }
                 Err(error) => {
-                    complain!("{}: {error}", command.words[0]);
-                    self.status = if error == Fail::NotFound { 127 } else { 126 };
+                    self.status = match error {
+                        Stop::Said => 1,
+                        Stop::Failed(error) => {
+                            complain!("{}: {error}", command.words[0]);
+                            if error == Fail::NotFound { 127 } else { 126 }
+                        }
+                    };
                     last = None;
                 }
             }
@@ -374,7 +405,7 @@ impl Shell {
     }
 
     /// Starts a command.
-    fn start(&mut self, command: &Command, input: u32, output: u32, job: Option<u32>) -> Result<u32, Fail> {
+    fn start(&mut self, command: &Command, input: u32, output: u32, job: Option<u32>) -> Result<u32, Stop> {
         let mut opened = [None; 3];
         let result = self.start_with(command, [input, output, file::ERROR], job, &mut opened);
         for descriptor in opened.into_iter().flatten() {
@@ -389,15 +420,12 @@ impl Shell {
         mut files: [u32; 3],
         job: Option<u32>,
         opened: &mut [Option<u32>; 3],
-    ) -> Result<u32, Fail> {
+    ) -> Result<u32, Stop> {
         for (place, name) in [command.input, command.output, command.errors].into_iter().enumerate() {
             if let Some(name) = name {
-                let descriptor = file::open(name).inspect_err(|error| complain!("{name}: {error}"))?;
-                if place != 0 && !name.starts_with("/dev/") {
-                    let _ = file::close(descriptor);
-                    complain!("{name}: {}", Fail::ReadOnly);
-                    return Err(Fail::ReadOnly);
-                }
+                let result =
+                    if place == 0 { file::open(name) } else { file::create(name, place == 1 && command.appended) };
+                let descriptor = result.inspect_err(|error| complain!("{name}: {error}")).map_err(|_| Stop::Said)?;
                 opened[place] = Some(descriptor);
                 files[place] = descriptor;
             }
@@ -427,7 +455,7 @@ impl Shell {
             settings[count] = core::str::from_utf8(&bytes[..*length]).unwrap_or("");
             count += 1;
         }
-        spawn(&Spawn { program: words[0], arguments: words, variables: &settings[..count], files, job })
+        Ok(spawn(&Spawn { program: words[0], arguments: words, variables: &settings[..count], files, job })?)
     }
 
     /// Does what the shell does itself; its status, if it is that.
@@ -446,8 +474,11 @@ impl Shell {
                 }
             }
             ["jobs"] => {
-                for job in self.jobs.iter().filter(|&&job| job != 0) {
-                    println!("[{job}]");
+                for &job in self.jobs.iter().filter(|&&job| job != 0) {
+                    let of = |process: &&process::table::Process| process.job.get() == job;
+                    for process in process::children().filter(of) {
+                        process.name(|name| println!("[{job}] {name}"));
+                    }
                 }
             }
             ["wait"] => {
@@ -466,17 +497,15 @@ impl Shell {
                     return Some(1);
                 };
                 let job = core::mem::take(&mut self.jobs[place]);
+                if self.interactive {
+                    terminal::set_foreground(job);
+                }
+                println!("[{job}] in the foreground");
                 self.wait_for(job, Some(job));
                 return Some(self.status);
             }
             ["help"] => {
-                println!(
-                    "Programs: those that `ls` shows as bin/NAME. Of the shell: exit fg help jobs set wait, NAME=VALUE."
-                );
-                println!(
-                    "a | b   a < FILE   a > /dev/null   a 2> /dev/null   a &   a ; b   'as it is' \"with $NAME\" $?"
-                );
-                println!("Cursor keys, Ctrl-A, Ctrl-E, Ctrl-U, Ctrl-K; up and down for former lines; Ctrl-C, Ctrl-D.");
+                HELP.iter().for_each(|line| println!("{line}"));
             }
             _ => return None,
         }
@@ -504,6 +533,28 @@ fn is_setting(word: &str) -> bool {
     })
 }
 
+/// What `help` says, in lines of a terminal's width.
+const HELP: [&str; 10] = [
+    "Programs are what `ls` shows as bin/NAME. Of the system they show:",
+    "  ps  free  slices  tlb  caps   processes, memory, slices, mappings, rights",
+    "  kill [-SIGNAL] PID, -JOB      ends a process, or a job",
+    "  time COMMAND                  what a command takes",
+    "Of the shell: exit  fg [JOB]  help  jobs  set  wait  NAME=VALUE",
+    "  a | b   a ; b   a &           pipelines; one by one; in the background",
+    "  a < FILE   a > FILE   a >> FILE   a 2> FILE   'as it is'   \"$NAME $? $!\"",
+    "Keys: left, right, Home, End, Ctrl-A, Ctrl-E; up and down are former lines;",
+    "  Ctrl-U, Ctrl-K, Ctrl-W delete, Ctrl-L clears; Ctrl-C ends a job, Ctrl-D the",
+    "  input and the shell; Ctrl-] leaves the machine.",
+];
+
+const _: () = {
+    let mut line = 0;
+    while line < HELP.len() {
+        assert!(HELP[line].len() < 80);
+        line += 1;
+    }
+};
+
 /// Tells of a process that was ended by a signal.
 fn report(pid: u32, status: Status, [pc, address]: [u32; 2]) {
     let text = signal::text(status.signal_number());
@@ -530,7 +581,8 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
 
 impl<'a> Command<'a> {
     fn parse(tokens: &[Token<'a>]) -> Result<Self, &'static str> {
-        let mut command = Self { words: [""; WORDS], count: 0, input: None, output: None, errors: None };
+        let mut command =
+            Self { words: [""; WORDS], count: 0, input: None, output: None, appended: false, errors: None };
         let mut tokens = tokens.iter();
         while let Some(token) = tokens.next() {
             let target = match token {
@@ -540,7 +592,10 @@ impl<'a> Command<'a> {
                     continue;
                 }
                 Token::From => &mut command.input,
-                Token::To => &mut command.output,
+                Token::To | Token::Append => {
+                    command.appended = *token == Token::Append;
+                    &mut command.output
+                }
                 Token::ErrorsTo => &mut command.errors,
                 _ => return Err("what is that mark for?"),
             };

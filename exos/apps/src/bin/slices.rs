@@ -19,7 +19,7 @@ fn who(env: u32) -> u32 {
 }
 
 fn main() -> u32 {
-    println!("The processes that own the slices, and, if it is another, who runs in them; - is nobody.");
+    println!("The owner of each slice, by PID; / who runs there, if another; - nobody.");
     for position in 0..64 {
         let slice = public::slice(position);
         if position % 8 == 0 {

@@ -1,8 +1,9 @@
 //! How long a program takes: `time PROGRAM ARGUMENT…`.
 //!
 //! An R3000 has no counter that a program could read, and the processor of a Malta shows its to the kernel only. So a
-//! program can measure ticks of the clock, 64 a second. But the model counts what is between two marks: there `cargo exo
-//! run` adds instructions and cycles.
+//! program can measure ticks of the clock, 64 a second, and says so. But the model counts what is between two marks:
+//! there `cargo exo run` adds a line with instructions and cycles, of the whole machine: spawn and wait, kernel, and whoever
+//! else has run meanwhile.
 
 #![no_std]
 #![no_main]

@@ -1,8 +1,8 @@
 //! Descriptors: numbers by which a process names open files. Those are in the table of the world, and are shared, with
-//! how far they were read, by all who inherit them.
+//! how far they were read or written, by all who inherit them.
 
 use crate::process::table::{Open, Process, kind, world};
-use crate::process::{Fail, home, me, pipe, terminal};
+use crate::process::{Fail, home, me, pipe, signals, store, terminal};
 use exos_rt::archive;
 use exos_rt::sequences::window;
 use exos_rt::shared::Shared;
@@ -48,6 +48,7 @@ fn describe(place: u32) -> Result<u32, Fail> {
 }
 
 /// One descriptor less names an open file.
+#[unsafe(link_section = ".text.process_life")]
 fn release(place: u32) {
     let Some(open) = world().files.get((place as usize).wrapping_sub(1)) else { return };
     let (kind, what) = (open.kind.get(), open.what.get());
@@ -55,6 +56,7 @@ fn release(place: u32) {
         match kind {
             kind::PIPE_READ => pipe::close(what, true),
             kind::PIPE_WRITE => pipe::close(what, false),
+            kind::STORED | kind::APPENDED => store::close(what),
             _ => {}
         }
     }
@@ -76,6 +78,7 @@ pub(crate) fn inherit(from: u32, to: &Shared<u32>) -> Result<(), Fail> {
 }
 
 /// Closes all descriptors of a process.
+#[unsafe(link_section = ".text.process_life")]
 pub(crate) fn close_all(process: &Process, _place: u32) {
     for descriptor in &process.descriptors {
         let place = descriptor.get();
@@ -93,20 +96,45 @@ pub fn content(file: &archive::File) -> &'static [u8] {
     &file.bytes[..end]
 }
 
-/// Opens a file of the boot archive by its name there, to be read; or `/dev/null`, or `/dev/console`.
+/// Opens a file by its name, to be read: one of the store, or of the boot archive; or `/dev/null`, or `/dev/console`.
 ///
 /// # Errors
 /// [`Fail::NotFound`], [`Fail::Full`].
 pub fn open(name: &str) -> Result<u32, Fail> {
-    let place = match name {
-        "/dev/null" => claim(kind::NULL, 0, 0)?,
-        "/dev/console" => claim(kind::TERMINAL, 0, 0)?,
-        _ => {
-            let file = archive::find(name).ok_or(Fail::NotFound)?;
-            claim(kind::FILE, file.physical(), content(&file).len() as u32)?
-        }
-    };
-    describe(place)
+    if let Some(device) = device(name) {
+        return describe(claim(device, 0, 0)?);
+    }
+    if let Some(place) = store::open(name) {
+        return describe_stored(place, kind::STORED);
+    }
+    let file = archive::find(name).ok_or(Fail::NotFound)?;
+    describe(claim(kind::FILE, file.physical(), content(&file).len() as u32)?)
+}
+
+/// Opens a file of the store, to be written, which is made if there is none, and emptied, unless it is to be `appended`
+/// to: then all is written at its end, whoever else writes. Or `/dev/null`, or `/dev/console`.
+///
+/// # Errors
+/// [`Fail::ReadOnly`] for a file of the boot archive; [`Fail::TooLong`], [`Fail::Full`].
+pub fn create(name: &str, appended: bool) -> Result<u32, Fail> {
+    match device(name) {
+        Some(device) => describe(claim(device, 0, 0)?),
+        None => describe_stored(store::create(name, appended)?, if appended { kind::APPENDED } else { kind::STORED }),
+    }
+}
+
+/// What is no file, and has a name.
+fn device(name: &str) -> Option<u32> {
+    match name {
+        "/dev/null" => Some(kind::NULL),
+        "/dev/console" => Some(kind::TERMINAL),
+        _ => None,
+    }
+}
+
+/// A descriptor of a file of the store that has been opened there.
+fn describe_stored(place: u32, kind: u32) -> Result<u32, Fail> {
+    describe(claim(kind, place, 0).inspect_err(|_| store::close(place))?)
 }
 
 /// Closes a descriptor.
@@ -184,8 +212,14 @@ pub fn pipe() -> Result<(u32, u32), Fail> {
 /// [`Fail::BadDescriptor`].
 pub fn read(descriptor: u32, buffer: &mut [u8]) -> Result<usize, Fail> {
     let (open, _) = opened(descriptor)?;
+    signals::deliver();
     match open.kind.get() {
         kind::TERMINAL => terminal::read(buffer),
+        kind::STORED => {
+            let count = store::read(open.what.get(), open.offset.get(), buffer);
+            open.offset.add(count as u32);
+            Ok(count)
+        }
         kind::FILE => {
             let (size, offset) = (open.bytes.get(), open.offset.get());
             let count = buffer.len().min(size.saturating_sub(offset) as usize);
@@ -204,11 +238,14 @@ pub fn read(descriptor: u32, buffer: &mut [u8]) -> Result<usize, Fail> {
 /// Writes all of `bytes`; waits while there is no room.
 ///
 /// # Errors
-/// [`Fail::BadDescriptor`], [`Fail::ReadOnly`], [`Fail::Broken`].
+/// [`Fail::BadDescriptor`], [`Fail::ReadOnly`], [`Fail::Broken`]; [`Fail::Full`] if a file has no room for all of it.
 pub fn write(descriptor: u32, bytes: &[u8]) -> Result<(), Fail> {
     let (open, _) = opened(descriptor)?;
+    signals::deliver();
     match open.kind.get() {
         kind::TERMINAL => terminal::write(home(), bytes),
+        kind::STORED => store::write(open.what.get(), Some(open.offset.get()), bytes).map(|end| open.offset.set(end)),
+        kind::APPENDED => store::write(open.what.get(), None, bytes).map(drop),
         kind::PIPE_WRITE => pipe::write(open.what.get(), bytes),
         kind::NULL => Ok(()),
         kind::FILE => Err(Fail::ReadOnly),

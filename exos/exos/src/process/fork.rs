@@ -4,15 +4,18 @@
 //! ([`lending`]). Text and what the archive shows are
 //! everybody's anyway.
 
+use crate::page_table::{READ, RIGHTS, USED, settled};
 use crate::process::image::{Pages, create, destroy};
-use crate::process::space::{self, BORROWED, LENT, OWN, SHOWN, STACK_PAGES, STACK_TOP, START, ZERO, copy_words};
+use crate::process::space::{self, ABSENT, BORROWED, LENT, OWN, STACK_PAGES, STACK_TOP, START, ZERO};
 use crate::process::table::{Process, state, world};
 use crate::process::{self, Fail, file, home, lending, me};
 use asm_lines::global_asm;
 use core::mem::offset_of;
 use exos_rt::abi::frame::Capability;
+use exos_rt::abi::program::ProgramHeader;
 use exos_rt::abi::vm::{PAGE_BYTES, PROTECT_MAX, entry_lo};
 use exos_rt::abi::{EnvId, Error};
+use exos_rt::memory::copy_words;
 use exos_rt::sequences::FAULT_STACK_WORD;
 use exos_rt::{call, program};
 
@@ -20,11 +23,12 @@ use exos_rt::{call, program};
 ///
 /// # Errors
 /// [`Fail::Full`], [`Fail::NoMemory`].
+#[unsafe(link_section = ".text.process_life")]
 pub fn fork() -> Result<Option<u32>, Fail> {
     // SAFETY: it returns once in each process.
     match unsafe { exos_fork() } {
         0 => {
-            program::set_name(me().name.get());
+            program::set_name(me().name.get().bytes());
             Ok(None)
         }
         FULL => Err(Fail::Full),
@@ -62,13 +66,14 @@ fn make() -> Result<u32, Fail> {
     child.parent.set(home().me.get());
     child.job.set(me.job.get());
     child.kill_entry.set(me.kill_entry.get());
-    // SAFETY: both headers are not changed while this runs, the child's being new.
-    unsafe { *child.header.get() = *me.header.get() };
+    child.caught.set(me.caught.get());
+    // SAFETY: both headers are not changed while this runs, the child's being new and another.
+    unsafe { copy_words(child.header.get().cast(), me.header.get().cast(), size_of::<ProgramHeader>() / 4) };
     child.sibling.set(me.child.get());
     me.child.set(place);
     match fill(child, place) {
         Ok(()) => {
-            for (from, to) in me.descriptors.iter().zip(&child.descriptors) {
+            for (from, to) in me.descriptors.iter().zip(&child.descriptors).filter(|(from, _)| from.get() != 0) {
                 file::share(from.get(), to);
             }
             child.state.set(state::RUNNING);
@@ -101,24 +106,28 @@ fn fill(child: &Process, place: u32) -> Result<(), Fail> {
 fn fill_memory(child: &Process, place: u32, env: EnvId, control: Capability) -> Result<(), Error> {
     let mut pages = Pages::open(env)?;
     // SAFETY: the pinned page is at least as large; what changes meanwhile is nothing that the child needs.
-    unsafe {
-        copy_words(pages.words(), space::PINNED as *const u32, (space::STATICS_END - space::PINNED) as usize / 4)
-    };
+    unsafe { copy_words(pages.words(), space::PINNED as *const u32, space::statics_words()) };
     let copied = pages.home();
     copied.me.set(place);
     copied.lending.set(0);
     copied.retired.set(0);
+    copied.before.set(0);
+    copied.resident.set(0);
+    pages.begin_table()?;
     let stack = home().registers.get()[9];
     let mut newly_lent = false;
     for page in 0..home().heap_end.get().div_ceil(PAGE_BYTES) - START / PAGE_BYTES {
         let entry = space::entry(page);
-        if entry & (ZERO | SHOWN) != 0 || entry == 0 {
-            pages.set(page, entry);
-        } else if lending::lend(page)? {
-            newly_lent |= entry & LENT == 0;
+        let is_away = space::is(entry, ABSENT) && entry & entry_lo::FRAME != 0;
+        if entry & OWN == 0 && !is_away {
+            if entry != 0 {
+                pages.set(page, entry)?;
+            }
+        } else if !is_away && lending::lend(page)? {
+            newly_lent |= !space::is(entry, LENT);
             // From here on it counts.
             child.lender.set(call::self_id().0);
-            pages.set(page, entry & entry_lo::FRAME | BORROWED);
+            pages.set(page, entry & (entry_lo::FRAME | RIGHTS) | BORROWED)?;
         } else {
             copy(&mut pages, page, 0)?;
         }
@@ -137,7 +146,7 @@ fn fill_memory(child: &Process, place: u32, env: EnvId, control: Capability) -> 
     let top = space::number(STACK_TOP);
     let used = space::number(stack).max(top - STACK_PAGES);
     for page in top - STACK_PAGES..used {
-        pages.set(page, ZERO);
+        pages.set(page, ZERO)?;
     }
     for page in used..top {
         copy(&mut pages, page, if page == used { stack % PAGE_BYTES } else { 0 })?;
@@ -147,11 +156,20 @@ fn fill_memory(child: &Process, place: u32, env: EnvId, control: Capability) -> 
 
 /// Gives the child a copy of a page, from an offset in it on.
 fn copy(pages: &mut Pages, page: u32, offset: u32) -> Result<(), Error> {
-    let to = pages.new_page(page)?;
+    let entry = space::entry(page);
+    let to = pages.new_page(page, entry)?;
     let offset = offset as usize & !3;
     let from = (START + page * PAGE_BYTES) as *const u8;
+    let hidden = entry & READ == 0;
+    if hidden {
+        // SAFETY: it is this function that reads it, and nobody else runs.
+        unsafe { space::set(page, settled(entry | READ | USED)) };
+    }
     // SAFETY: both are pages; what is copied does not change meanwhile, being of functions that wait for this one.
     unsafe { copy_words(to.add(offset).cast(), from.add(offset).cast(), (PAGE_BYTES as usize - offset) / 4) };
+    if hidden {
+        space::protect(START + page * PAGE_BYTES, 1, entry & RIGHTS).map_err(|_| Error::BadArgument)?;
+    }
     Ok(())
 }
 
@@ -175,6 +193,9 @@ global_asm!(
     ".globl exos_fork_child",
     ".type exos_fork_child, @function",
     "exos_fork_child:",
+    "    lui   $sp, {fault_top} >> 16",
+    "    jal   {adopt}",
+    "     ori  $sp, $sp, {fault_top} & 0xffff",
     "    lui   $t0, {home} >> 16",
     "    lui   $t1, {fault_top} >> 16",
     "    ori   $t1, $t1, {fault_top} & 0xffff",
@@ -193,8 +214,9 @@ global_asm!(
     home = const space::PINNED,
     registers = const offset_of!(process::Home, registers),
     fault_top = const space::FAULT_STACKS[0],
+    adopt = sym space::adopt,
     fault_stack = const FAULT_STACK_WORD,
     fork_here = sym fork_here,
 );
 
-const _: () = assert!(OWN & (ZERO | SHOWN | BORROWED) == 0 && space::PINNED & 0xffff == 0);
+const _: () = assert!(OWN & (ZERO | BORROWED) == 0 && space::PINNED & 0xffff == 0);

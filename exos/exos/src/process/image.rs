@@ -2,13 +2,15 @@
 //!
 //! Nothing of the file is copied at first. Its text is a guaranteed mapping of the archive's own frames, which are
 //! public; its data are pages that are the archive's until they are written to; the rest are pages of zeros. The maker
-//! fills in three frames, two that are pinned and the one that the stack begins in, and gives them away.
+//! fills in two frames, one that is pinned and the one that the stack begins in, and gives them away, with an empty one.
+//! The page table is made of that by the process itself, since its form is its program's.
 
-use crate::process::space::{self, HEAP_END, PAGES, PINNED, PINNED_PAGES, SHOWN, STACK_PAGES, STACK_TOP, START, ZERO};
-use crate::process::table::{DESCRIPTORS, Process, Status, WORLD, WORLD_PAGES, signal, state, world};
+use crate::page_table::{Memory, TABLE};
+use crate::process::space::{self, HEAP_END, PINNED, PINNED_PAGES, STACK_TOP, START, TABLE_PAGES, Table, WINDOWS};
+use crate::process::table::{DESCRIPTORS, Name, Process, Status, WORLD, WORLD_PAGES, signal, state, world};
 use crate::process::{self, Fail, Home, file, home, lending, me};
 use aegis_loader::elf::{Elf, Load};
-use exos_rt::abi::boot::{NAME_BYTES, PROGRAM_PREFIX};
+use exos_rt::abi::boot::PROGRAM_PREFIX;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::{NOTE_TYPE, ProgramHeader};
 use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, PROGRAM_START, entry_lo};
@@ -45,7 +47,7 @@ pub fn spawn(spawn: &Spawn) -> Result<u32, Fail> {
     let process = &world().processes[place];
     let place = place as u32 + 1;
     let pid = process.pid.get();
-    process.name.set(name(spawn.program));
+    process.name.set(Name::new(spawn.program));
     process.parent.set(home().me.get());
     process.job.set(spawn.job.unwrap_or(pid));
     for (to, from) in spawn.files.into_iter().enumerate() {
@@ -94,8 +96,9 @@ pub fn exec(program: &str, arguments: &[&str], variables: &[&str]) -> Result<cor
     if lends && me.slice.get() == 0 {
         lending::outlive();
     }
-    me.name.set(name(program));
+    me.name.set(Name::new(program));
     me.kill_entry.set(0);
+    me.caught.set(0);
     let lender = me.lender.get();
     me.lender.set(0);
     let slice = me.slice.get();
@@ -116,15 +119,6 @@ pub fn exec(program: &str, arguments: &[&str], variables: &[&str]) -> Result<cor
         lending::outlive();
     }
     call::exit(0)
-}
-
-/// A name as tables have it.
-pub(crate) fn name(name: &str) -> [u8; NAME_BYTES] {
-    let mut bytes = [0; NAME_BYTES];
-    for (to, from) in bytes.iter_mut().take(NAME_BYTES - 1).zip(name.bytes()) {
-        *to = from;
-    }
-    bytes
 }
 
 /// A program that has been checked.
@@ -204,8 +198,14 @@ impl Image {
         }
         let (env, control) = create()?;
         let mut pages = Pages::open(env).inspect_err(|_| destroy(env, control))?;
+        let becomes_another = place == home().me.get();
         let home = pages.home();
+        if becomes_another && process.slice.get() == 0 {
+            home.before.set(call::self_id().0);
+            home.before_control.set(process.control.get());
+        }
         home.me.set(place);
+        home.next_frame.set(memory::next());
         let at = STACK_TOP - bytes;
         home.arguments.set(at);
         home.argument_count.set(arguments.len() as u32);
@@ -219,24 +219,13 @@ impl Image {
             let file_end = START + data.file_bytes;
             end = data.end().next_multiple_of(8);
             home.data_end.set(file_end);
-            for address in (START..end).step_by(PAGE_BYTES as usize) {
-                let entry = self.frame(data.offset + (address - START)) << PAGE_SHIFT | SHOWN;
-                pages.set(
-                    space::number(address),
-                    match () {
-                        () if file_end - START >= address - START + PAGE_BYTES => entry | entry_lo::VALID,
-                        () if file_end > address => entry,
-                        () => ZERO,
-                    },
-                );
-            }
+            home.data_frame.set(self.frame(data.offset));
         }
         home.heap_start.set(end);
         home.heap_end.set(end);
-        for page in space::number(STACK_TOP) - STACK_PAGES..space::number(STACK_TOP) - 1 {
-            pages.set(page, ZERO);
-        }
-        let made = pages.new_page(space::number(STACK_TOP) - 1).map(|stack| {
+        let made = pages.new_frame().map(|(frame, stack)| {
+            home.stack_frame.set(frame);
+            home.resident.set(1);
             let mut to = stack.wrapping_add((PAGE_BYTES - bytes) as usize);
             for string in strings() {
                 // SAFETY: there is room for all of them on the page.
@@ -275,86 +264,187 @@ pub(crate) fn destroy(env: EnvId, control: Capability) {
 }
 
 /// The pages that the maker of a process fills in, seen through windows, until they are given away.
-pub(crate) struct Pages {
+pub struct Pages {
     env: EnvId,
-    /// The first of the pinned ones.
-    frame: u32,
     home: *mut u8,
-    table: *mut u32,
-    /// Whether there is something at each of the windows.
-    opened: [bool; 3],
+    /// The frame of the first of the pinned pages; that of the second is the next one.
+    frame: u32,
+    /// How many there are, the table's among them.
+    pinned: u32,
+    /// Whether there is something at the last window.
+    filling: bool,
 }
+
+/// The window of the page that is filled in.
+const FILLED: u32 = WINDOWS - 1;
 
 impl Pages {
     /// Opens the pinned pages of a process.
-    pub fn open(env: EnvId) -> Result<Self, Error> {
+    pub(crate) fn open(env: EnvId) -> Result<Self, Error> {
         let frame = memory::allocate_run(PINNED_PAGES, 1)?;
-        // SAFETY: the frames are new, and no other pages are open.
-        let (home, table) = unsafe { (space::open(0, frame), space::open(1, frame + 1)) };
-        Ok(Self { env, frame, home, table: table.cast(), opened: [true, true, false] })
+        let mut pages = Self { env, home: core::ptr::null_mut(), frame, pinned: 0, filling: false };
+        // SAFETY: the frame is new, and no other pages are open.
+        pages.home = unsafe { space::open(0, frame)? };
+        pages.pinned = 1;
+        Ok(pages)
     }
 
     /// The first page, as words.
-    pub fn words(&mut self) -> *mut u32 {
+    pub(crate) fn words(&mut self) -> *mut u32 {
         self.home.cast()
     }
 
     /// What is at its beginning.
-    pub fn home(&self) -> &'static Home {
+    pub(crate) fn home(&self) -> &'static Home {
         // SAFETY: the page is open, and whatever it holds will do. It is not used any longer than `self` is.
         unsafe { &*self.home.cast() }
     }
 
-    /// Sets an entry of its page table.
-    pub fn set(&mut self, page: u32, entry: u32) {
-        assert!(page < PAGES);
-        // SAFETY: it is a word of the page.
-        unsafe { self.table.add(page as usize).write_volatile(entry) }
+    /// Begins the process's table, which is of this process's form.
+    pub(crate) fn begin_table(&mut self) -> Result<(), Error> {
+        self.home().root_words.set(0);
+        if space::begin_table(&mut Table::New(self)) { Ok(()) } else { Err(Error::Full) }
     }
 
-    /// Gives a page a frame of zeros, which is to be filled in before the next one; where it is.
-    pub fn new_page(&mut self, page: u32) -> Result<*mut u8, Error> {
+    /// Sets an entry of it.
+    #[inline]
+    pub(crate) fn set(&mut self, page: u32, entry: u32) -> Result<(), Error> {
+        space::enter(&mut Table::New(self), page, entry)
+    }
+
+    /// One more page for it.
+    pub(crate) fn table_page(&mut self) -> Option<u32> {
+        let number = self.pinned;
+        if number == 1 + TABLE_PAGES {
+            return None;
+        }
+        let frame = if number < PINNED_PAGES { self.frame + number } else { memory::allocate().ok()? };
+        // SAFETY: the frame is new, and nothing is at the window.
+        if unsafe { space::open(number, frame) }.is_err() {
+            if number >= PINNED_PAGES {
+                // SAFETY: nothing has been done with it.
+                let _ = unsafe { call::frame_free(frame) };
+            }
+            return None;
+        }
+        self.pinned += 1;
+        Some(PINNED + number * PAGE_BYTES)
+    }
+
+    /// Where a word of a table's page is seen, or that of one of its root's words that has been set.
+    fn seen(&self, address: u32) -> Option<*mut u32> {
+        if address >= TABLE {
+            return Some((address - PINNED + space::window(0)) as *mut u32);
+        }
+        let home = self.home();
+        let known = &home.root[..home.root_words.get() as usize];
+        known.iter().find(|word| word.place.get() == address).map(|word| word.value.as_ptr())
+    }
+
+    /// Gives a page a frame of zeros, with the rights that an entry has, which is to be filled in before the next one; where
+    /// it is.
+    pub(crate) fn new_page(&mut self, page: u32, rights: u32) -> Result<*mut u8, Error> {
+        let (frame, seen) = self.new_frame()?;
+        self.set(page, space::owned(frame, rights))?;
+        self.home().resident.add(1);
+        Ok(seen)
+    }
+
+    /// A frame of zeros for it, which is to be filled in before the next one, and where it is.
+    pub(crate) fn new_frame(&mut self) -> Result<(u32, *mut u8), Error> {
         self.close_page()?;
         let frame = memory::allocate()?;
-        self.set(page, frame << PAGE_SHIFT | space::OWN);
-        self.opened[2] = true;
         // SAFETY: the frame is new, and nothing is at the window.
-        Ok(unsafe { space::open(2, frame) })
+        let seen = unsafe {
+            space::open(FILLED, frame).inspect_err(|_| {
+                let _ = call::frame_free(frame);
+            })?
+        };
+        self.filling = true;
+        Ok((frame, seen))
     }
 
     fn close_page(&mut self) -> Result<(), Error> {
-        if core::mem::take(&mut self.opened[2]) {
+        if core::mem::take(&mut self.filling) {
             // SAFETY: who has filled it in is done.
-            unsafe { space::give(2, self.env)? };
+            unsafe { space::give(FILLED, self.env)? };
         }
         Ok(())
     }
 
     /// Gives all away, and has them, text and world mapped.
-    pub fn finish(mut self, control: Capability, [text, text_lo, text_pages]: [u32; 3]) -> Result<(), Error> {
+    pub(crate) fn finish(mut self, control: Capability, [text, text_lo, text_pages]: [u32; 3]) -> Result<(), Error> {
         self.close_page()?;
-        let env = self.env;
-        for window in 0..2 {
-            self.opened[window as usize] = false;
-            // SAFETY: all is filled in.
-            unsafe { space::give(window, env)? };
+        let (env, frame, pinned) = (self.env, self.frame, self.pinned);
+        self.home().tables.set(pinned.max(PINNED_PAGES) - 1);
+        if pinned < PINNED_PAGES {
+            // The process makes its table itself, beginning with this page.
+            // SAFETY: nobody uses it.
+            unsafe { call::frame_give(frame + 1, env)? };
         }
-        // SAFETY: the environment is another, which does not run yet.
+        while self.pinned != 0 {
+            let number = self.pinned - 1;
+            self.pinned = number;
+            // SAFETY: all is filled in. The environment is another, which does not run yet.
+            unsafe {
+                let given = space::give(number, env)?;
+                if number >= PINNED_PAGES {
+                    let entry_lo = given << PAGE_SHIFT | entry_lo::DIRTY;
+                    call::env_map(env, control, PINNED + number * PAGE_BYTES, entry_lo, 1)?;
+                }
+            }
+        }
+        // SAFETY: as above.
         unsafe {
-            call::env_map(env, control, PINNED, self.frame << PAGE_SHIFT | entry_lo::DIRTY, PINNED_PAGES)?;
+            call::env_map(env, control, PINNED, frame << PAGE_SHIFT | entry_lo::DIRTY, PINNED_PAGES)?;
             call::env_map(env, control, text, text_lo, text_pages)?;
-            call::env_map(env, control, WORLD, world().entry_lo.get(), WORLD_PAGES)
+            call::env_map(env, control, WORLD, world().entry_lo.get(), WORLD_PAGES)?;
         }
+        core::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Memory for Pages {
+    fn read(&self, address: u32) -> u32 {
+        // SAFETY: a table reads and writes its own words only. Volatile, as for one's own.
+        self.seen(address).map_or_else(|| self.empty(), |word| unsafe { word.read_volatile() })
+    }
+
+    fn write(&mut self, address: u32, word: u32) {
+        if let Some(seen) = self.seen(address) {
+            // SAFETY: as above.
+            return unsafe { seen.write_volatile(word) };
+        }
+        let home = self.home();
+        let number = home.root_words.get();
+        // A form whose root has more words than there is room for is an error of the program's.
+        let new = &home.root[number as usize];
+        new.place.set(address);
+        new.value.set(word);
+        home.root_words.set(number + 1);
+    }
+
+    fn page(&mut self) -> Option<u32> {
+        self.table_page()
+    }
+
+    fn empty(&self) -> u32 {
+        crate::page_table::Machine.empty()
     }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        for window in 0..3 {
-            if self.opened[window as usize] {
-                // SAFETY: who fills it in has given up.
-                unsafe { space::discard(window) };
-            }
+        let opened = (0..self.pinned).chain(self.filling.then_some(FILLED));
+        for window in opened {
+            // SAFETY: who fills it in has given up.
+            unsafe { space::discard(window) };
+        }
+        // Those of the first two that were not open. If they have been given away already that is refused.
+        for frame in self.frame + self.pinned.min(PINNED_PAGES)..self.frame + PINNED_PAGES {
+            // SAFETY: nothing has been done with it.
+            let _ = unsafe { call::frame_free(frame) };
         }
     }
 }

@@ -4,15 +4,15 @@
 //! and lends its slices to processes for which none was left. When the process that it was asked to run has ended it
 //! ends all others, and itself: with a world its processes end.
 
+use crate::backing;
 use crate::process::image::{Spawn, spawn};
 use crate::process::space::{self, PINNED, PINNED_PAGES};
-use crate::process::table::{FILES, PROCESSES, Status, WORLD, WORLD_PAGES, kind, signal, state, world};
+use crate::process::table::{FILES, Name, PROCESSES, Status, WORLD, WORLD_PAGES, kind, signal, state, world};
 use crate::process::terminal::Typing;
-use crate::process::{self, Fail, ended, give_slice, home, kill};
-use exos_rt::abi::exception::Code;
-use exos_rt::abi::program::ProgramHeader;
+use crate::process::{self, Fail, ended, forget, give_slice, home, kill, paging::wanted, store};
+use exos_rt::abi::frame::Capability;
 use exos_rt::abi::vm::{PAGE_SHIFT, entry_lo};
-use exos_rt::abi::{EnvId, Error};
+use exos_rt::abi::{EnvId, Error, slice};
 use exos_rt::call::{self, NO_CAPABILITY};
 use exos_rt::{memory, public, sequences};
 
@@ -32,8 +32,12 @@ pub fn run(program: &str, arguments: &[&str], variables: &[&str], connected: boo
     let first = spawn(&Spawn { program, arguments, variables, files: [0, 1, 2], job: None })?;
     world().terminal.job.set(first);
     let mut typing = Typing::new();
+    let mut backing = None;
     let status = loop {
         pass_on(&mut typing);
+        if world().wanted.get() == wanted::YES {
+            backing = start_backing();
+        }
         if let Some(status) = reap(first) {
             break status;
         }
@@ -41,6 +45,9 @@ pub fn run(program: &str, arguments: &[&str], variables: &[&str], connected: boo
         call::wait(Some(call::clock() + if wanting { 1 } else { PATIENCE }));
     };
     end_all();
+    if let Some((id, control)) = backing {
+        let _ = call::env_destroy(id, control);
+    }
     Ok(status)
 }
 
@@ -59,28 +66,35 @@ fn begin() -> Result<(), Error> {
     home().me.set(place);
     home().heap_start.set(space::START);
     home().heap_end.set(space::START);
+    space::begin()?;
     let own = process::me();
     own.env.set(me.0);
     own.job.set(own.pid.get());
-    own.name.set(crate::process::image::name("init"));
+    own.name.set(Name::new("init"));
     own.slice.set(public::slices_of(me).next().map_or(0, |position| position + 1));
     sequences::set_fault_stacks(space::FAULT_STACKS);
-    let mut header: ProgramHeader = *sequences::header();
-    space::set_handlers(&mut header);
-    for code in [Code::Modified, Code::TlbLoad, Code::TlbStore] {
-        // SAFETY: the handlers do what handlers must.
-        unsafe { call::set_handler(code, Some(header.handlers[code as usize]))? };
-    }
+    space::set_handlers();
     let terminal = &world().files[0];
     terminal.references.set(4);
     terminal.kind.set(kind::TERMINAL);
     own.descriptors.iter().take(3).for_each(|descriptor| descriptor.set(1));
     own.state.set(state::RUNNING);
+    store::begin();
     for position in SLICES {
         // Who has it may keep it.
         let _ = call::slice_allocate(position);
     }
     Ok(())
+}
+
+/// Starts the environment that keeps what processes page out, in a slice that nobody has; its id, and the right over it.
+fn start_backing() -> Option<(EnvId, Capability)> {
+    let free = (0..slice::COUNT as u32).find(|&position| public::slice(position).owner == 0);
+    let started = free.and_then(|position| backing::start(position).ok());
+    world().backing.set(started.map_or(0, |(id, _)| id.0));
+    world().wanted.set(if started.is_some() { wanted::NO } else { wanted::FAILED });
+    // Whoever has asked looks every tick.
+    started
 }
 
 /// Passes on what was typed.
@@ -98,7 +112,7 @@ fn reap(first: u32) -> Option<Status> {
             if process.pid.get() == first {
                 result = Some(status);
             }
-            process.state.set(state::FREE);
+            forget(process);
         }
     }
     result
@@ -129,12 +143,31 @@ fn end_all() {
     for _ in 0..PATIENCE {
         lend();
         if others().all(|process| !process.is_alive()) {
-            return;
+            break;
         }
         call::wait(Some(call::clock() + 1));
     }
     for process in others() {
         let _ = call::env_destroy(EnvId(process.env.get()), process.control.get());
+    }
+    await_the_ended();
+}
+
+/// Waits for who has ended, but may still look at the table, which goes with this program: for a moment, or, if others borrow its pages,
+/// until they do not.
+fn await_the_ended() {
+    for _ in 0..2 * PATIENCE {
+        let looked = world().outlived.get();
+        let looks = looked != 0 && call::clock() < looked + PATIENCE;
+        let others = || world().processes.iter().skip(1).filter(|process| process.is_alive());
+        // They have nothing in which to end.
+        for process in others().filter(|process| process.slice.get() == 0) {
+            let _ = call::env_destroy(EnvId(process.env.get()), process.control.get());
+        }
+        if !looks && others().next().is_none() {
+            return;
+        }
+        call::wait(Some(call::clock() + 1));
     }
 }
 

@@ -9,7 +9,8 @@
 //! parent, but its environment stays, asks them to make copies of their own, and ends when they have, or have ended.
 //! They do so when they next block; one that computes for ever keeps its parent's frames for ever.
 
-use crate::process::space::{self, BORROWED, LENT, OWN, PAGES};
+use crate::page_table::{RIGHTS, STORED, settled};
+use crate::process::space::{self, BORROWED, COPY, LENT, OWN};
 use crate::process::table::{state, world};
 use crate::process::{self, home};
 use core::mem::size_of;
@@ -64,6 +65,8 @@ pub fn is_wanted() -> bool {
 pub fn retire(page: u32, frame: u32) {
     lent(MINE, page).retired.set(frame + 1);
     home().retired.add(1);
+    // It is the page's no more.
+    home().resident.add(u32::MAX);
 }
 
 /// Frees what has been retired, if nobody borrows.
@@ -101,10 +104,10 @@ pub fn lend(page: u32) -> Result<bool, Error> {
     if lent.retired.get() != 0 {
         return Ok(false);
     }
-    if entry & LENT == 0 {
+    if !space::is(entry, LENT) {
         lent.capability.set(call::capability(entry >> PAGE_SHIFT, READ)?);
         // SAFETY: it takes a right.
-        unsafe { space::set(page, entry & (entry_lo::FRAME | entry_lo::VALID) | LENT) };
+        unsafe { space::set(page, settled(entry & !STORED | COPY)) };
     }
     Ok(true)
 }
@@ -130,8 +133,8 @@ pub fn settle() -> Result<(), Error> {
     if me.lender.get() == 0 {
         return Ok(());
     }
-    for page in 0..PAGES {
-        if space::entry(page) & BORROWED != 0 && !space::own(page) {
+    for page in 0..LENDABLE {
+        if space::is(space::entry(page), BORROWED) && !space::own(page) {
             return Err(Error::Full);
         }
     }
@@ -157,6 +160,7 @@ pub fn settle_if_recalled() {
 pub fn outlive() {
     let env = call::self_id().0;
     loop {
+        world().outlived.set(call::clock());
         let mut wanted = false;
         for process in world().processes.iter().filter(|process| process.lender.get() == env) {
             if process.state.get() == state::RUNNING && process.is_alive() {
@@ -172,4 +176,4 @@ pub fn outlive() {
     }
 }
 
-const _: () = assert!(OWN & LENT == 0);
+const _: () = assert!(LENT & OWN != 0 && BORROWED & OWN == 0 && RIGHTS & (LENT | BORROWED) == 0);

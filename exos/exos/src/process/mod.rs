@@ -16,12 +16,17 @@
 //! ```
 //! in a crate whose build script links it by `process.ld`.
 //!
-//! - [`space`]: a process's page table: demand zero, copy on write
+//! - [`space`]: a process's page table: demand zero, copy on write, rights
+//! - [`leaf`]: the form that the table has unless the program names another
+//! - [`paging`]: what becomes of pages when there are too few frames
 //! - [`lending`]: frames that a parent lends to a child until one of them writes
 //! - [`image`]: spawn and exec
 //! - [`fork`](mod@fork): fork
 //! - [`file`]: descriptors: the terminal, files of the boot archive, pipes
+//! - [`store`]: files that can be written to
 //! - [`pipe`]: pipes among any number of processes
+//! - [`lock`]: a lock among processes
+//! - [`signals`]: handlers that a process has for signals
 //! - [`terminal`]: who reads what is typed
 //! - [`init`]: the first process, which owns what outlives the others
 //!
@@ -34,9 +39,14 @@ pub mod file;
 pub mod fork;
 pub mod image;
 pub mod init;
+pub mod leaf;
 pub mod lending;
+pub mod lock;
+pub mod paging;
 pub mod pipe;
+pub mod signals;
 pub mod space;
+pub mod store;
 pub mod table;
 pub mod terminal;
 
@@ -47,13 +57,13 @@ use table::{Process, Status, signal, state, world};
 use asm_lines::global_asm;
 use core::cell::UnsafeCell;
 use core::fmt;
-use exos_rt::abi::exception::Code;
+use exos_rt::abi::frame::Capability;
 use exos_rt::abi::slice::COUNT;
 use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::abi::{EnvId, Error};
 use exos_rt::sequences::{FAULT_STACK_WORD, set_fault_stacks};
 use exos_rt::shared::Shared;
-use exos_rt::{call, fault, program, public};
+use exos_rt::{call, fault, memory, program, public};
 
 /// What can go wrong with a call of this library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +86,10 @@ pub enum Fail {
     NoSuchProcess,
     /// What can be read only can't be written.
     ReadOnly,
+    /// There is no such signal, or it can't be handled.
+    BadSignal,
+    /// Nothing is at that address.
+    BadAddress,
     /// The kernel has refused.
     Kernel(Error),
 }
@@ -101,6 +115,8 @@ impl fmt::Display for Fail {
             Self::Broken => "broken pipe",
             Self::NoSuchProcess => "no such process",
             Self::ReadOnly => "read only",
+            Self::BadSignal => "no such signal",
+            Self::BadAddress => "bad address",
             Self::Kernel(error) => return write!(f, "the kernel says {error:?}"),
         })
     }
@@ -117,6 +133,22 @@ pub struct Home {
     pub heap_start: Shared<u32>,
     /// Behind its heap.
     pub heap_end: Shared<u32>,
+    /// The frame of the archive where they begin, if it has any.
+    pub data_frame: Shared<u32>,
+    /// The frame of the page that its stack begins in.
+    pub stack_frame: Shared<u32>,
+    /// After a fork: the root's words of its page table, how many, and how many pages the table has.
+    pub root: [RootWord; 8],
+    /// See above.
+    pub root_words: Shared<u32>,
+    /// See above.
+    pub tables: Shared<u32>,
+    /// How many frames its pages have, how many they may have, and where it looks next for one to page out.
+    pub resident: Shared<u32>,
+    /// See above.
+    pub quota: Shared<u32>,
+    /// See above.
+    pub hand: Shared<u32>,
     /// Its text: where, to which frames, how many pages.
     pub text: Shared<[u32; 3]>,
     /// Where its arguments are, each with a zero byte behind it, and behind them its variables.
@@ -131,9 +163,23 @@ pub struct Home {
     pub lending: Shared<u32>,
     /// How many retired frames it has.
     pub retired: Shared<u32>,
+    /// Where its maker would look for a free frame next.
+    pub next_frame: Shared<u32>,
     /// Where what is on the terminal's way is, for the kernel to read.
     pub line: UnsafeCell<[u8; 128]>,
-    _not_used: [u32; 4],
+    /// The environment that has become this one, if it has no slice in which to end, and the right over it.
+    pub before: Shared<u32>,
+    /// See above.
+    pub before_control: Shared<Capability>,
+}
+
+/// A word of the root of a page table: where, and what.
+#[repr(C)]
+pub struct RootWord {
+    /// Its address.
+    pub place: Shared<u32>,
+    /// The word.
+    pub value: Shared<u32>,
 }
 
 impl Home {
@@ -223,7 +269,14 @@ pub fn grow(bytes: u32) -> Result<u32, Fail> {
     let end = start.checked_add(bytes).filter(|&end| end <= space::HEAP_END).ok_or(Fail::NoMemory)?;
     while page < end {
         // SAFETY: nothing is there yet.
-        unsafe { space::set(space::number(page), space::ZERO) };
+        if unsafe { space::add(space::number(page), space::ZERO) }.is_err() {
+            while page > start.next_multiple_of(PAGE_BYTES) {
+                page -= PAGE_BYTES;
+                // SAFETY: as above.
+                unsafe { space::set(space::number(page), 0) };
+            }
+            return Err(Fail::NoMemory);
+        }
         page += PAGE_BYTES;
     }
     home().heap_end.set(end);
@@ -231,10 +284,12 @@ pub fn grow(bytes: u32) -> Result<u32, Fail> {
 }
 
 /// Gives up the processor until something may have happened, at the latest at the tick `deadline`. May come back at any
-/// time.
+/// time. Handlers of signals are called here.
 pub fn block(deadline: Option<u32>) {
     lending::settle_if_recalled();
+    signals::deliver();
     call::wait(deadline);
+    signals::deliver();
 }
 
 /// Gives up the processor for so many ticks.
@@ -246,13 +301,13 @@ pub fn sleep(ticks: u32) {
 }
 
 /// Ends this process.
+#[unsafe(link_section = ".text.process_life")]
 pub fn exit(status: u32) -> ! {
     end(Status::exit(status))
 }
 
 /// Ends it by an exception.
-pub(crate) fn faulted(number: u32, pc: u32, address: u32) -> ! {
-    me().fault.set([pc, address]);
+pub(crate) fn faulted(number: u32) -> ! {
     end(Status::signal(number))
 }
 
@@ -261,6 +316,7 @@ unsafe extern "C" fn killed() -> ! {
     end(Status(me().status.get()))
 }
 
+#[unsafe(link_section = ".text.process_life")]
 fn end(status: Status) -> ! {
     let me = me();
     leave(me, home().me.get());
@@ -275,7 +331,9 @@ fn end(status: Status) -> ! {
     me.status.set(status.0);
     // From here on the entry is the parent's.
     me.state.set(state::ZOMBIE);
-    if let Some(parent) = parent {
+    if let Some(parent) = parent
+        && !signals::send(parent, signal::CHLD)
+    {
         parent.wake();
     }
     if lends {
@@ -285,17 +343,19 @@ fn end(status: Status) -> ! {
 }
 
 /// Does what is to be done to the table when a process, at a place plus one, ends or has ended.
+#[unsafe(link_section = ".text.process_life")]
 fn leave(process: &Process, place: u32) {
     file::close_all(process, place);
     let mut next = process.child.get();
+    if next != 0 && process.parent.get() != 1 {
+        // It is their parent from now on.
+        world().processes[0].wake();
+    }
     process.child.set(0);
     while let Some(child) = world().at(next) {
         next = child.sibling.get();
         child.sibling.set(0);
         child.parent.set(1);
-    }
-    if next == 0 && process.parent.get() != 1 {
-        world().processes[0].wake();
     }
 }
 
@@ -304,6 +364,7 @@ fn leave(process: &Process, place: u32) {
 /// # Errors
 /// [`Fail::NoSuchProcess`] if there is no such child.
 pub fn wait(pid: Option<u32>) -> Result<(u32, Status), Fail> {
+    let mut fresh = true;
     loop {
         if let Some(ended) = try_wait(pid)? {
             return Ok(ended);
@@ -311,8 +372,10 @@ pub fn wait(pid: Option<u32>) -> Result<(u32, Status), Fail> {
         lending::settle_if_recalled();
         let mut only = children().filter(|child| pid.is_none_or(|pid| child.pid.get() == pid));
         match (only.next(), only.next()) {
-            // It has no slice of its own; so it has the rest of this one.
-            (Some(child), None) if child.slice.get() == 0 => _ = call::yield_to(EnvId(child.env.get())),
+            // It has the rest of this slice: often that is enough. If it has none of its own it has all of them.
+            (Some(child), None) if core::mem::take(&mut fresh) || child.slice.get() == 0 => {
+                let _ = call::yield_to(EnvId(child.env.get()));
+            }
             _ => block(Some(call::clock() + 32)),
         }
     }
@@ -332,13 +395,22 @@ pub fn try_wait(pid: Option<u32>) -> Result<Option<(u32, Status)>, Fail> {
                 let next = child.sibling.get();
                 before.map_or(&me().child, |before| &before.sibling).set(next);
                 let pid = child.pid.get();
-                child.state.set(state::FREE);
+                forget(child);
                 return Ok(Some((pid, status)));
             }
         }
         before = Some(child);
     }
     if found { Ok(None) } else { Err(Fail::NoSuchProcess) }
+}
+
+/// Makes the entry of a process that has ended free.
+pub(crate) fn forget(process: &Process) {
+    if process.slice.get() == 0 {
+        // It has none in which to make its last call, and nobody lends it one any more. What it lent it has back.
+        let _ = call::env_destroy(EnvId(process.env.get()), process.control.get());
+    }
+    process.state.set(state::FREE);
 }
 
 /// How a process has ended, if it has, one that has gone without a word among them.
@@ -357,17 +429,26 @@ pub(crate) fn ended(process: &Process) -> Option<Status> {
     }
 }
 
-/// Ends a process by a signal, and all of them if `pid` is 0 or less the job `-pid`.
+/// Sends a process a signal: it ends by it, or, if it handles it, is interrupted ([`signals`]).
 ///
 /// # Errors
 /// [`Fail::NoSuchProcess`].
 pub fn kill(pid: u32, number: u32) -> Result<(), Fail> {
     let process = world().find(pid).ok_or(Fail::NoSuchProcess)?;
-    if pid == self::pid() {
-        end(Status::signal(number));
-    }
     if process.state.get() == state::ZOMBIE {
         return Ok(());
+    }
+    if signals::send(process, number) {
+        if pid == self::pid() {
+            signals::deliver();
+        }
+        return Ok(());
+    }
+    if number == signal::CHLD {
+        return Ok(());
+    }
+    if pid == self::pid() {
+        end(Status::signal(number));
     }
     process.status.set(Status::signal(number).0);
     let entry = process.kill_entry.get();
@@ -383,7 +464,7 @@ pub fn kill(pid: u32, number: u32) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Ends every process of a job by a signal; whether there was any.
+/// Sends every process of a job a signal; whether there was any.
 pub fn kill_job(job: u32, number: u32) -> bool {
     let mut any = false;
     let mine = pid();
@@ -413,10 +494,16 @@ pub(crate) fn give_slice(process: &Process) {
     world().processes[0].wake();
 }
 
-/// Makes a function `fn() -> u32` the beginning of a process; what it returns is the exit status.
+/// Makes a function `fn() -> u32` the beginning of a process; what it returns is the exit status. The process's page table
+/// is [`Leaf`](leaf::Leaf) unless another [`Form`](crate::page_table::Form) is named:
+/// `exos::process!(main, page_table: exos::page_table::Inverted)`.
 #[macro_export]
 macro_rules! process {
     ($main:path) => {
+        $crate::process!($main, page_table: $crate::process::leaf::Leaf);
+    };
+    ($main:path, page_table: $form:ty) => {
+        $crate::process_page_table!($form);
         exos_rt::program!(exos_process_main);
 
         fn exos_process_main() {
@@ -433,24 +520,28 @@ unsafe extern "C" {
 }
 
 /// Called by assembly at the very beginning of a process, on its stack for exceptions: pages are not there yet.
+#[unsafe(link_section = ".text.process_life")]
 unsafe extern "C" fn begin() -> ! {
     let me = me();
-    set_fault_stacks(space::FAULT_STACKS);
-    // SAFETY: the header is this process's own. The handlers do what handlers must.
-    unsafe {
-        let header = &mut *me.header.get();
-        space::set_handlers(header);
-        for code in Code::HANDLED {
-            let _ = call::set_handler(code, Some(header.handlers[code as usize]));
-        }
-    }
-    program::set_name(me.name.get());
+    memory::search_from(home().next_frame.get());
+    program::set_name(me.name.get().bytes());
     me.kill_entry.set(exos_process_killed as *const () as u32);
+    if home().before.get() != 0 {
+        let _ = call::env_destroy(EnvId(home().before.get()), home().before_control.get());
+    }
+    space::set_handlers();
+    if space::begin_with_program().is_err() {
+        // There is no memory for a table of its form.
+        end(Status::signal(signal::KILL))
+    }
+    // Up to here the stack for exceptions has been in use, by this function.
+    set_fault_stacks(space::FAULT_STACKS);
     // SAFETY: it is where the maker has put the arguments.
     unsafe { exos_process_enter((home().arguments.get() & !7) - 16) }
 }
 
 /// Called by assembly on the process's stack.
+#[unsafe(link_section = ".text.process_life")]
 extern "C" fn begin_on_stack() -> ! {
     unsafe extern "Rust" {
         fn exos_main();

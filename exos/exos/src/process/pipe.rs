@@ -1,13 +1,12 @@
 //! Pipes among any number of processes: circular buffers in the memory that all share.
 //!
-//! Each is locked while bytes are copied, by the number of the process that copies. A lock whose owner has ended is
-//! taken over. Who finds nothing to read, or no room, leaves its place and blocks; as there is one such word for each
+//! Each is locked while bytes are copied. Who finds nothing to read, or no room, leaves its place and blocks; as there is one such word for each
 //! side, the last one to block is woken, and all others look again a few ticks later.
 
-use crate::process::table::{PIPES, state, world};
-use crate::process::{self, Fail, home};
+use crate::process::lock::Lock;
+use crate::process::table::{PIPES, signal, world};
+use crate::process::{self, Fail, home, signals};
 use core::cell::UnsafeCell;
-use exos_rt::abi::EnvId;
 use exos_rt::call;
 use exos_rt::shared::Shared;
 
@@ -19,8 +18,8 @@ pub const BYTES: usize = 1024;
 pub struct Pipe {
     /// Not 0 if it is in use.
     used: Shared<u32>,
-    /// Who copies, 0 if nobody does.
-    lock: Shared<u32>,
+    /// Who copies.
+    lock: Lock,
     /// Whether there is somebody who can read: 1 or 0.
     readable: Shared<u32>,
     /// Whether there is somebody who can write: 1 or 0.
@@ -46,7 +45,8 @@ const PATIENCE: u32 = 4;
 pub(crate) fn claim() -> Result<u32, Fail> {
     for (place, pipe) in (0..).zip(&world().pipes) {
         if pipe.used.get() == 0 && pipe.used.swap(0, 1) == 0 {
-            for cell in [&pipe.lock, &pipe.head, &pipe.tail, &pipe.reader, &pipe.writer] {
+            pipe.lock.reset();
+            for cell in [&pipe.head, &pipe.tail, &pipe.reader, &pipe.writer] {
                 cell.set(0);
             }
             pipe.readable.set(1);
@@ -84,24 +84,8 @@ fn wake(waiter: &Shared<u32>) {
 
 impl Pipe {
     fn locked<R>(&self, copy: impl FnOnce(&mut [u8; BYTES]) -> R) -> R {
-        let me = process::pid();
-        loop {
-            let owner = self.lock.swap(0, me);
-            if owner == 0 || owner == me {
-                break;
-            }
-            match world().find(owner) {
-                Some(process) if process.state.get() == state::RUNNING && process.is_alive() => {
-                    let _ = call::yield_to(EnvId(process.env.get()));
-                }
-                _ if self.lock.swap(owner, me) == owner => break,
-                _ => {}
-            }
-        }
         // SAFETY: this process has the lock.
-        let result = copy(unsafe { &mut *self.buffer.get() });
-        self.lock.set(0);
-        result
+        self.lock.hold(|| copy(unsafe { &mut *self.buffer.get() }))
     }
 }
 
@@ -138,6 +122,8 @@ pub(crate) fn write(place: u32, mut from: &[u8]) -> Result<(), Fail> {
     let pipe = at(place);
     while !from.is_empty() {
         if pipe.readable.get() == 0 {
+            signals::send(process::me(), signal::PIPE);
+            signals::deliver();
             return Err(Fail::Broken);
         }
         let count = pipe.locked(|buffer| {

@@ -1,73 +1,113 @@
-//! A process's address space: 4 MB of the normal segment, under a page table of one page.
+//! A process's address space: 4 MB of the normal segment, under a page table in the form that its program chooses.
 //!
 //! Data is at its beginning, the heap behind it, the stack at its end; all the rest of a process is pinned (`process.ld`).
-//! An entry is an EntryLo word whose low bits, which the hardware does not have, say what the page is:
+//! The table, its place and its entries are those of [`page_table`](crate::page_table). What the low bits of an entry
+//! say, besides the rights and what was done:
 //!
 //! | entry | the page |
 //! |---|---|
 //! | 0 | is not there: an access ends the process |
-//! | a frame, `VALID`, `DIRTY` | is its own |
+//! | a frame, [`OWN`] | is its own |
 //! | [`ZERO`] | is full of zeros, and gets a frame when it is touched |
-//! | a frame, `VALID`, [`SHOWN`] | is one of the boot archive, and is copied when it is written to |
-//! | a frame, [`SHOWN`] | likewise, the last of the file's data: it is copied, and its end cleared, when it is touched |
-//! | a frame, `VALID`, [`LENT`] | is its own, but children may be reading it: it is copied when it is written to and they are |
+//! | a place, [`ABSENT`] | is paged out, to that place ([`paging`]) |
+//! | a frame, [`SHOWN`] | is one of the boot archive, and is copied when it is written to |
+//! | a frame, [`LAST`] | likewise, the last of the file's data: it is copied, and its end cleared, when it is touched |
+//! | a frame, [`LENT`] | is its own, but children may be reading it: it is copied when it is written to and they are |
 //! | a frame, [`BORROWED`] | is its parent's: it is mapped by a capability, and copied when it is written to |
 //!
-//! A miss on a page that allows the access takes 18 instructions to the kernel's leave. All others go to [`missed`], in
-//! Rust, on the pinned stack for exceptions.
+//! Handlers in assembly, the form's, answer a miss that the entry allows. All others go to [`missed`], in Rust, on the
+//! pinned stack for exceptions.
+//!
+//! A program names its form, and so links it: `exos::process!(main, page_table: Linear)`. The functions that the rest of
+//! the library has for it, below, are what that macro defines; a maker of a process knows nothing of the form of what it
+//! makes, which builds its table itself ([`begin`]), except at a fork, where the two are the same program.
 
-use crate::process::{self, lending, table::signal};
+use crate::exception::Context;
+pub use crate::page_table::{ABSENT, COPY, OWN, READ, RIGHTS, WRITE};
+use crate::page_table::{HARDWARE, Machine, Memory, SHARED, STORED, TABLE, USED, settled};
+use crate::process::image::Pages;
+use crate::process::{self, Fail, Home, home, lending, paging, signals, store, table::signal};
+use crate::state::set as set_state;
 use asm_lines::global_asm;
 use core::mem::offset_of;
 use exos_rt::abi::Error;
-use exos_rt::abi::call::TLB_WRITE;
 use exos_rt::abi::exception::{Code, SavePage};
-use exos_rt::abi::frame::Capability;
-use exos_rt::abi::program::ProgramHeader;
-use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, SAVE_PAGE, entry_lo};
+use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, PROTECT_MAX, SAVE_PAGE, entry_lo};
 use exos_rt::call::NO_CAPABILITY;
-use exos_rt::sequences::{self, CURRENT, FAULT_STACK_WORD, HANDLER_SCRATCH};
+use exos_rt::sequences;
 use exos_rt::shared::Shared;
 use exos_rt::{call, memory};
 
 /// Where it begins.
 pub const START: u32 = NORMAL_START;
 /// How many pages it has.
-pub const PAGES: u32 = PAGE_BYTES / 4;
-/// Where the pinned pages are: what a process's maker tells it, statics, and the stack for exceptions; and its page
-/// table. Not a multiple of 16 MB, nor is where the world is: pages whose numbers differ by a multiple of 4096 would
-/// compete for their entries of the software TLB.
-pub const PINNED: u32 = 0x3050_0000;
+pub const PAGES: u32 = 1024;
+/// Where the pinned pages are: what a process's maker tells it, statics, and the stack for exceptions; and the first of
+/// its page table. Not a multiple of 16 MB, nor is where the world is: pages whose numbers differ by a multiple of 4096
+/// would compete for their entries of the software TLB.
+pub const PINNED: u32 = crate::page_table::START;
 /// How many.
 pub const PINNED_PAGES: u32 = 2;
 /// Where the pinned statics end at the latest, and the stack for exceptions begins.
 pub const STATICS_END: u32 = PINNED + 0x600;
-/// The page table.
-const TABLE: u32 = PINNED + PAGE_BYTES;
+/// The most pages of a table's that a fork can make.
+pub const TABLE_PAGES: u32 = 8;
+
+/// How many words of the pinned page are in use, up to the end of the statics.
+#[must_use]
+pub fn statics_words() -> usize {
+    unsafe extern "C" {
+        static exos_pinned_end: u32;
+    }
+    (&raw const exos_pinned_end as usize - PINNED as usize) / 4
+}
+
 /// Behind the stack for exceptions, but for the room that a function's caller keeps.
-const FAULT_STACK: u32 = TABLE;
+const FAULT_STACK: u32 = PINNED + PAGE_BYTES;
 
 /// Behind the stack.
-pub const STACK_TOP: u32 = START + (PAGES - 4) * PAGE_BYTES;
+pub const STACK_TOP: u32 = START + (PAGES - 12) * PAGE_BYTES;
 /// How many pages it may have. The page below them is not there.
 pub const STACK_PAGES: u32 = 16;
 /// Where a heap must end.
 pub const HEAP_END: u32 = STACK_TOP - (STACK_PAGES + 1) * PAGE_BYTES;
 /// Where a page is that is read to be copied.
 const SOURCE: u32 = START + (PAGES - 1) * PAGE_BYTES;
-/// Where pages are that are made for another process.
-const WINDOW: u32 = START + (PAGES - 4) * PAGE_BYTES;
+/// Where pages are that are made for another process: its pinned ones, and one more.
+const WINDOW: u32 = STACK_TOP;
+/// How many windows there are: for the first pinned page, the table's, and one that is filled in.
+pub const WINDOWS: u32 = 2 + TABLE_PAGES;
 
-/// The rights over a page of one's own.
-pub const OWN: u32 = entry_lo::VALID | entry_lo::DIRTY;
 /// See above, likewise below.
-pub const ZERO: u32 = 1;
+pub const ZERO: u32 = ABSENT | RIGHTS;
 /// A page of the boot archive.
-pub const SHOWN: u32 = 2;
+pub const SHOWN: u32 = COPY;
+/// The last one of a file's data.
+pub const LAST: u32 = COPY | ABSENT;
 /// One's own page that others may read.
-pub const LENT: u32 = 4;
+pub const LENT: u32 = COPY | OWN;
 /// Another's page.
-pub const BORROWED: u32 = 8;
+pub const BORROWED: u32 = COPY | SHARED;
+/// The bits that tell these apart.
+const KIND: u32 = ABSENT | COPY | OWN | SHARED;
+
+/// Whether an entry is of a kind: of [`OWN`], [`ABSENT`], or those above.
+#[must_use]
+pub const fn is(entry: u32, kind: u32) -> bool {
+    entry & KIND == kind
+}
+
+/// The entry of a page of one's own that may be used at once.
+#[must_use]
+pub const fn owned(frame: u32, rights: u32) -> u32 {
+    settled(frame << PAGE_SHIFT | OWN | rights & RIGHTS | USED | STORED)
+}
+
+/// The entry of a page that shows a frame, at once for reading.
+#[must_use]
+pub const fn shown(frame: u32) -> u32 {
+    settled(frame << PAGE_SHIFT | SHOWN | RIGHTS | USED)
+}
 
 /// The number of a page, counted from [`START`].
 #[must_use]
@@ -75,53 +115,254 @@ pub const fn number(address: u32) -> u32 {
     (address - START) >> PAGE_SHIFT
 }
 
-fn slot(page: u32) -> *mut u32 {
-    debug_assert!(page < PAGES);
-    (TABLE as *mut u32).wrapping_add(page as usize % PAGES as usize)
+// --- The page table. --------------------------------------------------------------------------------------------------
+
+/// Which process's table it is about, and so where its words are.
+pub enum Table<'a> {
+    /// This one's.
+    Own,
+    /// This one's, whose pages its parent has given already. Their addresses are among the words that it has told.
+    Given,
+    /// That of one which this one makes.
+    New(&'a mut Pages),
+}
+
+impl Memory for Table<'_> {
+    #[inline]
+    fn read(&self, address: u32) -> u32 {
+        match self {
+            Self::Own | Self::Given => Machine.read(address),
+            Self::New(pages) => pages.read(address),
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, address: u32, word: u32) {
+        match self {
+            Self::Own | Self::Given => Machine.write(address, word),
+            Self::New(pages) => pages.write(address, word),
+        }
+    }
+
+    // A child has it in the page that it begins in.
+    #[inline(always)]
+    fn page(&mut self) -> Option<u32> {
+        match self {
+            Self::Own => Machine.page(),
+            Self::Given => Some(TABLE),
+            Self::New(pages) => pages.table_page(),
+        }
+    }
+
+    fn empty(&self) -> u32 {
+        Machine.empty()
+    }
+}
+
+// SAFETY: `process_page_table!` defines them so.
+unsafe extern "Rust" {
+    /// Makes an empty table of a root of whatever contents; false if there is no memory for it.
+    safe fn exos_table_clear(table: &mut Table) -> bool;
+    /// Makes an empty table of a new root.
+    safe fn exos_table_begin(table: &mut Table) -> bool;
+    /// Where the entry of the page of an address in this process is, or a word that is 0.
+    safe fn exos_table_place(address: u32) -> u32;
+    /// Where the entry of a page is, or is to be.
+    safe fn exos_table_make(table: &mut Table, page: u32) -> Option<u32>;
+    /// The handlers that consult it.
+    safe fn exos_table_handlers() -> [(Code, unsafe extern "C" fn()); 3];
+}
+
+/// Names the form of the page table of this program's processes.
+#[macro_export]
+macro_rules! process_page_table {
+    ($form:ty) => {
+        const _: () = {
+            use $crate::page_table::{Form, PageTable, ROOT, parts::Code};
+            use $crate::process::space::Table;
+
+            #[inline(always)]
+            #[unsafe(no_mangle)]
+            fn exos_table_clear(table: &mut Table) -> bool {
+                <$form as PageTable>::clear(table, ROOT)
+            }
+            #[inline(always)]
+            #[unsafe(no_mangle)]
+            fn exos_table_begin(table: &mut Table) -> bool {
+                <$form as PageTable>::begin(table, ROOT)
+            }
+            #[inline(always)]
+            #[unsafe(no_mangle)]
+            fn exos_table_place(address: u32) -> u32 {
+                <$form as Form>::place(address)
+            }
+            #[inline(always)]
+            #[unsafe(no_mangle)]
+            fn exos_table_make(table: &mut Table, page: u32) -> Option<u32> {
+                <$form as PageTable>::make(table, ROOT, page)
+            }
+            #[unsafe(no_mangle)]
+            fn exos_table_handlers() -> [(Code, unsafe extern "C" fn()); 3] {
+                [
+                    (Code::Modified, <$form as Form>::process_modified),
+                    (Code::TlbLoad, <$form as Form>::process_load_missed),
+                    (Code::TlbStore, <$form as Form>::process_store_missed),
+                ]
+            }
+        };
+    };
 }
 
 /// The entry of a page, by its number, which is below [`PAGES`].
 #[must_use]
 pub fn entry(page: u32) -> u32 {
-    // SAFETY: it is a word of the table, which is pinned. Volatile, because handlers change it.
-    unsafe { slot(page).read_volatile() }
+    Machine.read(exos_table_place(START + page * PAGE_BYTES))
 }
 
 /// Sets the entry of a page. What the TLBs have of it stays.
 ///
 /// # Safety
 /// The page may be accessed so as the language's rules have it.
+///
+/// # Errors
+/// [`Error::Full`] if it has no place in the table yet, and there is no memory for one.
+pub unsafe fn add(page: u32, entry: u32) -> Result<(), Error> {
+    enter(&mut Table::Own, page, entry)
+}
+
+/// Begins a new table.
+pub(crate) fn begin_table(table: &mut Table) -> bool {
+    exos_table_begin(table)
+}
+
+/// Sets the entry of a page in a table.
+#[inline]
+pub(crate) fn enter(table: &mut Table, page: u32, entry: u32) -> Result<(), Error> {
+    let place = exos_table_make(table, (START >> PAGE_SHIFT) + page).ok_or(Error::Full)?;
+    table.write(place, entry);
+    Ok(())
+}
+
+/// Sets the entry of a page that has a place.
+///
+/// # Safety
+/// As for [`add`].
 pub unsafe fn set(page: u32, entry: u32) {
+    // SAFETY: the caller's.
+    if unsafe { add(page, entry) }.is_err() {
+        // It never had one. Nothing else is to be done with a table that is not what it was.
+        process::faulted(signal::KILL)
+    }
+}
+
+/// Makes an empty table for this process.
+///
+/// # Errors
+/// [`Error::Full`] if there is no memory for it.
+pub(crate) fn begin() -> Result<(), Error> {
+    set_state!(backed, PINNED_PAGES);
+    set_state!(tables, 0);
+    if !exos_table_clear(&mut Table::Own) {
+        return Err(Error::Full);
+    }
+    Ok(())
+}
+
+/// Makes this process's table, when the maker has told what it has.
+///
+/// # Errors
+/// [`Error::Full`] if there is no memory for it.
+pub(crate) fn begin_with_program() -> Result<(), Error> {
+    begin()?;
+    let home = home();
+    let (file_end, end) = (home.data_end.get(), home.heap_start.get());
+    for address in (START..end).step_by(PAGE_BYTES as usize) {
+        let frame = home.data_frame.get() + number(address);
+        let entry = match () {
+            () if file_end >= address + PAGE_BYTES => shown(frame),
+            () if file_end > address => frame << PAGE_SHIFT | LAST | RIGHTS,
+            () => ZERO,
+        };
+        // SAFETY: it is so.
+        unsafe { add(number(address), entry)? };
+    }
+    let top = number(STACK_TOP);
+    for page in top - STACK_PAGES..top - 1 {
+        // SAFETY: as above.
+        unsafe { add(page, ZERO)? };
+    }
     // SAFETY: as above.
-    unsafe { slot(page).write_volatile(entry) }
+    unsafe { add(top - 1, owned(home.stack_frame.get(), RIGHTS)) }
+}
+
+/// Makes the form's handlers this process's: where they are others than `process.ld` has put into the header.
+pub(crate) fn set_handlers() {
+    let header = process::me().header.get();
+    for (code, handler) in exos_table_handlers() {
+        let handler = handler as *const () as u32;
+        // SAFETY: nobody looks at the header of a process that runs, but who makes its child of it, or kills it: then
+        // either will do, since all that is needed for its end is pinned.
+        let word = unsafe { &raw mut (*header).handlers[code as usize] };
+        // SAFETY: as above. The handlers do what handlers must.
+        unsafe {
+            if word.read() != handler {
+                word.write(handler);
+                let _ = call::set_handler(code, Some(handler));
+            }
+        }
+    }
+}
+
+/// Called by assembly in a process that was made by a fork, on its stack for exceptions: takes over the table that its
+/// parent has made.
+#[unsafe(link_section = ".text.process_fork")]
+pub(crate) extern "C" fn adopt() {
+    let home = home();
+    exos_table_clear(&mut Table::Given);
+    for word in &home.root[..home.root_words.get() as usize] {
+        Machine.write(word.place.get(), word.value.get());
+    }
+    set_state!(backed, 1 + home.tables.get());
+    set_state!(tables, home.tables.get());
+}
+
+// --- Windows. ---------------------------------------------------------------------------------------------------------
+
+/// Where a window is.
+#[must_use]
+pub const fn window(number: u32) -> u32 {
+    WINDOW + number * PAGE_BYTES
 }
 
 /// Maps a frame of this process's at a window, to fill it in for another; where that is.
 ///
 /// # Safety
-/// Nobody uses the window, one of three, nor the frame.
-pub unsafe fn open(window: u32, frame: u32) -> *mut u8 {
-    let address = WINDOW + window * PAGE_BYTES;
+/// Nobody uses the window, nor the frame.
+///
+/// # Errors
+/// As for [`add`].
+pub unsafe fn open(window: u32, frame: u32) -> Result<*mut u8, Error> {
+    let address = self::window(window);
     // SAFETY: the caller's.
-    unsafe { set(number(address), frame << PAGE_SHIFT | OWN) };
+    unsafe { add(number(address), owned(frame, RIGHTS))? };
     call::tlb_delete(address);
-    address as *mut u8
+    Ok(address as *mut u8)
 }
 
-/// Makes another environment the owner of the frame at a window, which is empty again.
+/// Makes another environment the owner of the frame at a window, which is empty again; which frame.
 ///
 /// # Safety
 /// Nobody uses what is there.
 ///
 /// # Errors
 /// Those of [`call::frame_give`].
-pub unsafe fn give(window: u32, to: exos_rt::abi::EnvId) -> Result<(), Error> {
+pub unsafe fn give(window: u32, to: exos_rt::abi::EnvId) -> Result<u32, Error> {
     let page = number(WINDOW) + window;
     let frame = entry(page) >> PAGE_SHIFT;
     // SAFETY: the caller's. The call breaks the mapping.
     unsafe {
         set(page, 0);
-        call::frame_give(frame, to)
+        call::frame_give(frame, to).map(|()| frame)
     }
 }
 
@@ -139,35 +380,80 @@ pub unsafe fn discard(window: u32) {
     }
 }
 
+// --- Misses. ----------------------------------------------------------------------------------------------------------
+
 /// Called by assembly for a page that does not allow an access, or that the kernel refuses: sees to it that it can be
 /// tried again, or ends the process.
-unsafe extern "C" fn missed(address: u32, code: u32, pc: u32) {
-    let store = code != Code::TlbLoad as u32;
-    if let Some(public) = sequences::unwindow(address) {
-        // SAFETY: the kernel maps public memory only, and only for reading.
-        if !store && unsafe { call::tlb_write(address, public, NO_CAPABILITY) }.is_ok() {
-            return;
+#[doc(hidden)]
+#[unsafe(link_section = ".text.process_space")]
+pub extern "C" fn missed(context: &mut Context) {
+    let slot = (SAVE_PAGE + offset_of!(SavePage, capability) as u32) as *mut [u32; 2];
+    // SAFETY: it is in the save page. What was interrupted may be about to make a call with what is there, and the calls
+    // that are made here use it.
+    let capability = unsafe { slot.read_volatile() };
+    if !answer(context.address, context.code != Code::TlbLoad as u32) {
+        // Who handles it tries again.
+        if !signals::fault(signal::SEGV, context.pc(), context.address) {
+            process::faulted(signal::SEGV)
         }
-    } else if address.wrapping_sub(START) < PAGES * PAGE_BYTES && make_good(number(address), store) {
-        return;
     }
-    process::faulted(signal::SEGV, pc, address)
+    // SAFETY: as above.
+    unsafe { slot.write_volatile(capability) }
 }
 
-/// Does what an entry asks for at an access; whether it may be tried again.
-fn make_good(page: u32, store: bool) -> bool {
+/// Sees to it that an access can be tried again; false if it is not allowed.
+fn answer(address: u32, store: bool) -> bool {
+    if let Some(public) = sequences::unwindow(address) {
+        // SAFETY: the kernel maps public memory only, and only for reading.
+        return !store && unsafe { call::tlb_write(address, public, NO_CAPABILITY) }.is_ok();
+    }
+    if let Some(mapped) = store::missed(address) {
+        return mapped.is_ok();
+    }
+    if address.wrapping_sub(START) >= PAGES * PAGE_BYTES {
+        return false;
+    }
+    let page = number(address);
+    let needed = if store { RIGHTS } else { READ };
+    if entry(page) & needed != needed || !provide(page, store) {
+        return false;
+    }
     let entry = entry(page);
-    let address = START + page * PAGE_BYTES;
-    match entry & (ZERO | SHOWN | LENT | BORROWED) {
-        ZERO => {
-            let Ok(frame) = memory::allocate() else { return false };
-            // SAFETY: the frame is new, and the page one of zeros.
-            unsafe { set(page, frame << PAGE_SHIFT | OWN) };
-            true
-        }
-        SHOWN if store || entry & entry_lo::VALID == 0 => copy(page, entry & entry_lo::FRAME | entry_lo::VALID),
+    let capability = if is(entry, BORROWED) {
+        lending::capability(if page == number(SOURCE) { SOURCE_PAGE.get() } else { page })
+    } else {
+        // What it does not need it is not marked with, so that the handler does not ask the kernel in vain.
+        let used = settled(entry | USED | if store { STORED } else { 0 });
+        // SAFETY: it may be accessed so.
+        unsafe { set(page, used) };
+        NO_CAPABILITY
+    };
+    let allowed = if is(entry, BORROWED) { entry_lo::VALID } else { self::entry(page) & HARDWARE };
+    // SAFETY: as the entry says.
+    unsafe { call::tlb_write(address, entry & entry_lo::FRAME | allowed, capability) }.is_ok()
+}
+
+/// Gives a page a frame, if it has none, and one of its own if it is to be stored to: whether there was memory for it.
+#[unsafe(link_section = ".text.process_space")]
+fn provide(page: u32, store: bool) -> bool {
+    let entry = entry(page);
+    let source = settled(entry & (entry_lo::FRAME | OWN) | COPY | READ | USED);
+    match entry & KIND {
+        ABSENT => match paging::frame() {
+            Some(frame) => {
+                if entry >> PAGE_SHIFT != 0 && !paging::fetch(entry >> PAGE_SHIFT, frame) {
+                    return false;
+                }
+                // SAFETY: the frame has what the page is to have, and is new.
+                unsafe { set(page, owned(frame, entry)) };
+                true
+            }
+            None => false,
+        },
+        LAST => copy(page, settled(entry & entry_lo::FRAME | COPY | READ | USED)),
+        SHOWN if store => copy(page, source),
         LENT if store && lending::is_wanted() => {
-            let copied = copy(page, entry & entry_lo::FRAME | entry_lo::VALID);
+            let copied = copy(page, source);
             if copied {
                 lending::retire(page, entry >> PAGE_SHIFT);
             }
@@ -175,76 +461,83 @@ fn make_good(page: u32, store: bool) -> bool {
         }
         LENT if store => {
             // SAFETY: it is this process's own, and nobody else reads it.
-            unsafe { set(page, entry & entry_lo::FRAME | OWN) };
-            call::tlb_delete(address);
+            unsafe { set(page, owned(entry >> PAGE_SHIFT, entry)) };
+            call::tlb_delete(START + page * PAGE_BYTES);
             true
         }
-        BORROWED if store => copy(page, entry & (entry_lo::FRAME | BORROWED)),
-        BORROWED => {
-            let Capability(tag) = lending::capability(if page == number(SOURCE) { SOURCE_PAGE.get() } else { page });
-            let entry_lo = entry & entry_lo::FRAME | entry_lo::VALID;
-            // SAFETY: what is lent is read only.
-            unsafe { call::tlb_write(address, entry_lo, Capability(tag)) }.is_ok()
-        }
-        // The entry allows it, and the kernel was not asked: the TLBs had an older one.
-        _ if entry & entry_lo::VALID != 0 && (!store || entry & entry_lo::DIRTY != 0) => {
-            // SAFETY: as the entry says.
-            unsafe { call::tlb_write(address, entry & (entry_lo::FRAME | OWN), NO_CAPABILITY) }.is_ok()
-        }
-        _ => false,
+        BORROWED if store => copy(page, entry & entry_lo::FRAME | BORROWED | READ),
+        0 => false,
+        // It has what it needs; that the handler did not know.
+        _ => true,
     }
 }
 
-/// Makes a page that is not to be written to this process's own: whether there was memory for it.
-pub fn own(page: u32) -> bool {
-    entry(page) & (SHOWN | LENT | BORROWED) == 0 || make_good(page, true)
+/// Makes a page that is not to be written to this process's own, whatever rights it has: whether there was memory for it.
+pub(crate) fn own(page: u32) -> bool {
+    is(entry(page), OWN) || provide(page, true)
 }
 
 /// The number of the page that is at [`SOURCE`].
 #[unsafe(link_section = ".pinned")]
 static SOURCE_PAGE: Shared<u32> = Shared::new(0);
 
-/// Gives a page a new frame, with the contents of the one that `from` maps.
+/// Gives a page a new frame, with the contents of the one that an entry maps.
+#[unsafe(link_section = ".text.process_space")]
 fn copy(page: u32, from: u32) -> bool {
-    let Ok(frame) = memory::allocate() else { return false };
     let address = START + page * PAGE_BYTES;
+    let entry = entry(page);
+    // SAFETY: it is this function's.
+    if unsafe { add(number(SOURCE), from) }.is_err() {
+        return false;
+    }
+    let Some(frame) = paging::frame() else { return false };
     // Behind the end of a file is what follows it in the archive, or nothing.
-    let is_last = entry(page) & (SHOWN | entry_lo::VALID) == SHOWN;
-    let bytes = if is_last { process::home().data_end.get() % PAGE_BYTES } else { PAGE_BYTES };
+    let bytes = if is(entry, LAST) { home().data_end.get() % PAGE_BYTES } else { PAGE_BYTES };
     SOURCE_PAGE.set(page);
     // SAFETY: the frame is new, and nobody else sees its page before it is filled in; SOURCE is this function's, which
     // is not entered again, since what it touches is not to be copied.
     unsafe {
-        set(number(SOURCE), from);
-        set(page, frame << PAGE_SHIFT | OWN);
+        set(page, owned(frame, RIGHTS));
         call::tlb_delete(address);
-        copy_words(address as *mut u32, SOURCE as *const u32, bytes as usize / 4);
+        memory::copy_words(address as *mut u32, SOURCE as *const u32, bytes as usize / 4);
         for byte in bytes & !3..bytes {
             ((address + byte) as *mut u8).write(((SOURCE + byte) as *const u8).read());
         }
         set(number(SOURCE), 0);
+        if entry & RIGHTS != RIGHTS {
+            set(page, owned(frame, entry));
+            call::tlb_delete(address);
+        }
     }
     call::tlb_delete(SOURCE);
     true
 }
 
-/// Copies words.
+/// Sets what the process may do with `pages` pages from that of `address` on: [`READ`] and [`WRITE`], or 0. An access that
+/// they do not allow is a fault.
 ///
-/// # Safety
-/// As many are there, and do not overlap.
-pub unsafe fn copy_words(mut to: *mut u32, mut from: *const u32, mut count: usize) {
-    // SAFETY: the caller's.
-    unsafe {
-        while count >= 8 {
-            let words = from.cast::<[u32; 8]>().read();
-            to.cast::<[u32; 8]>().write(words);
-            (to, from, count) = (to.add(8), from.add(8), count - 8);
-        }
-        while count != 0 {
-            to.write(from.read());
-            (to, from, count) = (to.add(1), from.add(1), count - 1);
-        }
+/// # Errors
+/// [`Fail::BadAddress`] if one of them is not there; then nothing has happened.
+pub fn protect(address: u32, pages: u32, rights: u32) -> Result<(), Fail> {
+    let first = address.checked_sub(START).ok_or(Fail::BadAddress)? >> PAGE_SHIFT;
+    let range = first..first.checked_add(pages).filter(|&end| end <= number(STACK_TOP)).ok_or(Fail::BadAddress)?;
+    if range.clone().any(|page| entry(page) == 0) {
+        return Err(Fail::BadAddress);
     }
+    for page in range.clone() {
+        let entry = entry(page);
+        // SAFETY: it is there, and what it may be used for is the program's business.
+        unsafe { set(page, settled(entry & !RIGHTS | rights & RIGHTS)) };
+    }
+    // What the TLBs have is taken at once; what they do not have is found out when it is missed.
+    let stay = settled(rights & RIGHTS | USED | STORED) & HARDWARE;
+    let mut page = range.start;
+    while stay & entry_lo::DIRTY == 0 && page < range.end {
+        let count = (range.end - page).min(PROTECT_MAX);
+        call::tlb_protect(stay, START + page * PAGE_BYTES, count)?;
+        page += count;
+    }
+    Ok(())
 }
 
 /// Called by assembly for any other exception: ends the process.
@@ -255,214 +548,37 @@ unsafe extern "C" fn failed(pc: u32, address: u32, cause: u32) -> ! {
         Some(Code::Reserved | Code::Coprocessor) => signal::ILL,
         _ => signal::BUS,
     };
-    process::faulted(number, pc, address)
+    signals::fault(number, pc, address);
+    process::faulted(number)
 }
 
 /// The stack for exceptions, which the main activity has.
-pub const FAULT_STACKS: [u32; 2] = [FAULT_STACK, 0];
-
-/// Enters this space's handlers in a header.
-pub fn set_handlers(header: &mut ProgramHeader) {
-    for code in Code::HANDLED {
-        header.handlers[code as usize] = match code {
-            Code::Modified => process_modified as *const () as u32,
-            Code::TlbLoad => process_load_missed as *const () as u32,
-            Code::TlbStore => process_store_missed as *const () as u32,
-            _ => process_failed as *const () as u32,
-        };
-    }
-}
-
-/// What `process_missed` saves on the stack.
-#[repr(C, align(8))]
-struct Frame {
-    /// A function's caller keeps room for four register arguments.
-    arguments: [u32; 4],
-    at: u32,
-    v0: u32,
-    v1: u32,
-    a3: u32,
-    /// `$t0` to `$t9`.
-    t: [u32; 10],
-    sp: u32,
-    ra: u32,
-    hi: u32,
-    lo: u32,
-    code: u32,
-    /// The stack for exceptions, or 0 if this was it already.
-    stack: u32,
-    /// The save slots, and where to go back to.
-    slots: [u32; 4],
-    /// The capability slot, which a handler's calls use.
-    capability: [u32; 2],
-}
-
-unsafe extern "C" {
-    fn process_modified();
-    fn process_load_missed();
-    fn process_store_missed();
-    fn process_failed();
-}
+pub const FAULT_STACKS: [u32; 2] = [FAULT_STACK - 16, 0];
 
 global_asm!(
     ".section .text.process_space, \"ax\", @progbits",
     ".set noreorder",
     ".set noat",
     "",
-    // --- Handlers: a0 = EPC, a1 = BadVAddr, a2 = Cause. `bit` is the bit of the entry that allows the access. --------
-    ".macro process_miss name, code, bit",
-    ".type \\name, @function",
-    "\\name:",
-    "    sw    $v0, {scratch}($zero)",
-    "    sw    $a0, {pc} + 4*\\code($zero)",
-    "    srl   $a0, $a1, 22",
-    "    addiu $a0, $a0, -{start_number}",
-    "    bne   $a0, $zero, 1f",        // not in this space
-    "     srl  $a2, $a1, 10",
-    "    andi  $a2, $a2, 0xffc",
-    "    lui   $a0, {table} >> 16",
-    "    addu  $a2, $a2, $a0",
-    "    lw    $a2, {table} & 0xffff($a2)", // the entry
-    "    addiu $v0, $zero, {TLB_WRITE}",
-    "    sll   $a0, $a2, 31 - \\bit",
-    "    bgez  $a0, 1f",
-    "     srl  $a2, $a2, 8",           // the hardware does not have the low bits
-    "    sll   $a2, $a2, 8",
-    "    syscall",                     // a0 and a3 are no capability's tag: the frame is the program's own, or public
-    "    bgez  $v0, exos_return + 32*\\code",
-    "     lw   $v0, {scratch}($zero)",
-    "1:  j     process_missed",
-    "     addiu $a2, $zero, \\code",
-    ".size \\name, . - \\name",
-    ".endm",
-    "    process_miss  process_load_missed, 2, 9",
-    "    process_miss  process_store_missed, 3, 9",
-    "    process_miss  process_modified, 1, 10",
-    "",
-    // --- The long way: a1 = BadVAddr, a2 = the code; v0 and EPC are saved, every other register is the program's. ----
-    ".type process_missed, @function",
-    "process_missed:",
-    "    lw    $a0, {CURRENT}($zero)",
-    "    nop",
-    "    lw    $v0, {fault_stack}($a0)",
-    "    sw    $zero, {fault_stack}($a0)", // in use
-    "    bne   $v0, $zero, 1f",
-    "     move $a0, $v0",
-    "    move  $v0, $sp",              // it was so before: below what is there
-    "1:  addiu $v0, $v0, -{frame}",
-    "    sw    $sp, {sp}($v0)",
-    "    sw    $a0, {stack}($v0)",
-    "    move  $sp, $v0",
-    "    lw    $v0, {scratch}($zero)",
-    "    sw    $at, {at}($sp)",
-    "    sw    $v0, {v0}($sp)",
-    "    sw    $v1, {v1}($sp)",
-    "    sw    $a3, {a3}($sp)",
-    "    sw    $ra, {ra}($sp)",
-    "    .irp n, 0,1,2,3,4,5,6,7,8,9",
-    "    sw    $t\\n, {t} + 4*\\n($sp)",
-    "    .endr",
-    "    mfhi  $t0",
-    "    mflo  $t1",
-    "    sw    $t0, {hi}($sp)",
-    "    sw    $t1, {lo}($sp)",
-    "    sll   $t0, $a2, 2",
-    "    lw    $t1, {saved_a0}($t0)",
-    "    lw    $t2, {saved_a1}($t0)",
-    "    lw    $t3, {saved_a2}($t0)",
-    "    lw    $t4, {pc}($t0)",
-    "    sw    $t1, {slots}($sp)",
-    "    sw    $t2, {slots} + 4($sp)",
-    "    sw    $t3, {slots} + 8($sp)",
-    "    sw    $t4, {slots} + 12($sp)",
-    "    lw    $t1, {page_capability}($zero)",
-    "    lw    $t2, {page_capability} + 4($zero)",
-    "    sw    $t1, {capability}($sp)",
-    "    sw    $t2, {capability} + 4($sp)",
-    "    sw    $a2, {code}($sp)",
-    "    move  $a0, $a1",
-    "    move  $a1, $a2",
-    "    jal   {missed}",
-    "     move $a2, $t4",
-    "    lw    $t1, {capability}($sp)",
-    "    lw    $t2, {capability} + 4($sp)",
-    "    sw    $t1, {page_capability}($zero)",
-    "    sw    $t2, {page_capability} + 4($zero)",
-    "    lw    $a2, {code}($sp)",
-    "    lw    $t1, {slots}($sp)",
-    "    sll   $a0, $a2, 2",
-    "    lw    $t2, {slots} + 4($sp)",
-    "    lw    $t3, {slots} + 8($sp)",
-    "    lw    $t4, {slots} + 12($sp)",
-    "    sw    $t1, {saved_a0}($a0)",
-    "    sw    $t2, {saved_a1}($a0)",
-    "    sw    $t3, {saved_a2}($a0)",
-    "    sw    $t4, {pc}($a0)",
-    "    lw    $t0, {hi}($sp)",
-    "    lw    $t1, {lo}($sp)",
-    "    mthi  $t0",
-    "    mtlo  $t1",
-    "    .irp n, 0,1,2,3,4,5,6,7,8,9",
-    "    lw    $t\\n, {t} + 4*\\n($sp)",
-    "    .endr",
-    "    lw    $at, {at}($sp)",
-    "    lw    $v0, {v0}($sp)",
-    "    lw    $v1, {v1}($sp)",
-    "    lw    $a3, {a3}($sp)",
-    "    lw    $ra, {ra}($sp)",
-    "    sll   $a2, $a2, 5",           // the return sequence of the code
-    "    lui   $a1, %hi(exos_return)",
-    "    addiu $a1, $a1, %lo(exos_return)",
-    "    addu  $a1, $a1, $a2",
-    "    lw    $a0, {CURRENT}($zero)",
-    "    lw    $a2, {stack}($sp)",
-    "    lw    $sp, {sp}($sp)",
-    "    jr    $a1",
-    "     sw   $a2, {fault_stack}($a0)",
-    ".size process_missed, . - process_missed",
-    "",
-    // --- Any other exception: a0 = EPC, a1 = BadVAddr, a2 = Cause. It is the process's last. -------------------------
+    // --- Any exception but a miss: a0 = EPC, a1 = BadVAddr, a2 = Cause. It is the process's last. --------------------
+    ".globl process_failed",
     ".type process_failed, @function",
     "process_failed:",
-    "    lui   $sp, {fault_top} >> 16",
+    "    lw    $sp, {CURRENT}($zero)",
+    "    lui   $v0, {fault_top} >> 16", // and the delay of the load
+    "    sw    $zero, {fault_stack}($sp)", // in use
     "    j     {failed}",
-    "     ori  $sp, $sp, {fault_top} & 0xffff",
+    "     ori  $sp, $v0, {fault_top} & 0xffff",
     ".size process_failed, . - process_failed",
     "    .balign 16",
     ".text",
-    pc = const SAVE_PAGE + offset_of!(SavePage, pc) as u32,
-    saved_a0 = const SAVE_PAGE + offset_of!(SavePage, a0) as u32,
-    saved_a1 = const SAVE_PAGE + offset_of!(SavePage, a1) as u32,
-    saved_a2 = const SAVE_PAGE + offset_of!(SavePage, a2) as u32,
-    page_capability = const SAVE_PAGE + offset_of!(SavePage, capability) as u32,
-    start_number = const START >> 22,
-    table = const TABLE,
-    TLB_WRITE = const TLB_WRITE,
-    CURRENT = const CURRENT,
-    fault_stack = const FAULT_STACK_WORD,
-    scratch = const HANDLER_SCRATCH,
-    frame = const size_of::<Frame>(),
-    at = const offset_of!(Frame, at),
-    v0 = const offset_of!(Frame, v0),
-    v1 = const offset_of!(Frame, v1),
-    a3 = const offset_of!(Frame, a3),
-    t = const offset_of!(Frame, t),
-    sp = const offset_of!(Frame, sp),
-    ra = const offset_of!(Frame, ra),
-    hi = const offset_of!(Frame, hi),
-    lo = const offset_of!(Frame, lo),
-    code = const offset_of!(Frame, code),
-    stack = const offset_of!(Frame, stack),
-    slots = const offset_of!(Frame, slots),
-    capability = const offset_of!(Frame, capability),
-    missed = sym missed,
     failed = sym failed,
+    CURRENT = const sequences::CURRENT,
+    fault_stack = const sequences::FAULT_STACK_WORD,
     fault_top = const FAULT_STACK - 16,
 );
 
 const _: () = {
-    assert!(Code::Modified as u32 == 1 && Code::TlbLoad as u32 == 2 && Code::TlbStore as u32 == 3);
-    assert!(entry_lo::VALID == 1 << 9 && entry_lo::DIRTY == 1 << 10);
-    assert!(START >> 22 == 0x100 && PAGES == 1024 && TABLE & 0x8000 == 0);
-    assert!((ZERO | SHOWN | LENT | BORROWED) >> 8 == 0);
+    assert!(WINDOW + WINDOWS * PAGE_BYTES <= SOURCE && PINNED & 0xffff == 0);
+    assert!(size_of::<Home>() <= 0x200);
 };

@@ -8,6 +8,7 @@
 //! All zero is an empty world. Words that several processes change are changed by compare and swap.
 
 use crate::process::pipe::Pipe;
+use crate::process::store::Store;
 use crate::process::terminal::Terminal;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
@@ -16,8 +17,8 @@ use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::ProgramHeader;
 use exos_rt::abi::vm::PAGE_BYTES;
 use exos_rt::abi::{EnvId, Error};
-use exos_rt::call;
 use exos_rt::shared::Shared;
+use exos_rt::{call, environment};
 
 /// Processes that there can be at once, zombies counted.
 pub const PROCESSES: usize = 240;
@@ -38,6 +39,12 @@ pub const WORLD_PAGES: u32 = (size_of::<World>() as u32).div_ceil(PAGE_BYTES);
 pub struct World {
     /// EntryLo of its first page; the others' frames follow.
     pub entry_lo: Shared<u32>,
+    /// The environment that keeps what processes page out; 0 if there is none yet.
+    pub backing: Shared<u32>,
+    /// Whether there is to be one: see [`paging::wanted`](crate::process::paging::wanted).
+    pub wanted: Shared<u32>,
+    /// When an environment that is no process any more looked at this for the last time; 0 if none did yet.
+    pub outlived: Shared<u32>,
     /// The terminal.
     pub terminal: Terminal,
     /// The table of processes. The first is `init`, whose number is 1.
@@ -46,6 +53,8 @@ pub struct World {
     pub files: [Open; FILES],
     /// Pipes.
     pub pipes: [Pipe; PIPES],
+    /// Files that can be written to.
+    pub store: Store,
 }
 
 /// The one that this process is in.
@@ -96,12 +105,16 @@ pub struct Process {
     pub recalled: Shared<u32>,
     /// The position of the slice that was given to it, plus one; 0 if there was none left.
     pub slice: Shared<u32>,
+    /// Signals that it handles, a bit each.
+    pub caught: Shared<u32>,
+    /// Those of them that it is to handle next.
+    pub pending: Shared<u32>,
     /// Where it is entered to end itself.
     pub kill_entry: Shared<u32>,
     /// The clock when it began.
     pub began: Shared<u32>,
     /// What it is called.
-    pub name: Shared<[u8; NAME_BYTES]>,
+    pub name: Shared<Name>,
     /// Its open files, by descriptor: places in [`World::files`] plus one.
     pub descriptors: [Shared<u32>; DESCRIPTORS],
     /// Where its environment is entered.
@@ -111,6 +124,30 @@ pub struct Process {
 // SAFETY: the header is written only by who has claimed the entry, before the process runs.
 unsafe impl Sync for Process {}
 
+/// What a process is called, with zeros behind it. Words, because it is copied as such.
+#[derive(Clone, Copy)]
+pub struct Name([u32; NAME_BYTES / 4]);
+
+impl Name {
+    /// The first bytes of a name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut bytes = [0; NAME_BYTES];
+        for (to, from) in bytes.iter_mut().take(NAME_BYTES - 1).zip(name.bytes()) {
+            *to = from;
+        }
+        // SAFETY: any bytes are words. Likewise below.
+        Self(unsafe { core::mem::transmute::<[u8; NAME_BYTES], [u32; NAME_BYTES / 4]>(bytes) })
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(self) -> [u8; NAME_BYTES] {
+        // SAFETY: as above.
+        unsafe { core::mem::transmute(self.0) }
+    }
+}
+
 /// An open file.
 #[repr(C)]
 pub struct Open {
@@ -118,11 +155,11 @@ pub struct Open {
     pub references: Shared<u32>,
     /// One of [`kind`].
     pub kind: Shared<u32>,
-    /// A pipe's place, or a file's physical address.
+    /// A pipe's or a stored file's place, or the physical address of one of the archive.
     pub what: Shared<u32>,
     /// A file's bytes.
     pub bytes: Shared<u32>,
-    /// How many of them were read.
+    /// Where the next one is read or written.
     pub offset: Shared<u32>,
 }
 
@@ -138,6 +175,10 @@ pub mod kind {
     pub const PIPE_WRITE: u32 = 4;
     /// Takes everything, has nothing.
     pub const NULL: u32 = 5;
+    /// A file of the store.
+    pub const STORED: u32 = 6;
+    /// One that is only written to, at its end.
+    pub const APPENDED: u32 = 7;
 }
 
 /// How a process ended, in a word: a signal's number in bits 8 to 15, or, if that is 0, an exit status in bits 0 to 7.
@@ -190,6 +231,11 @@ pub mod signal {
     pub const PIPE: u32 = 13;
     /// Asked to end.
     pub const TERM: u32 = 15;
+    /// A child has ended.
+    pub const CHLD: u32 = 17;
+
+    /// Those that are sent by hand, by name.
+    pub const NAMES: [(&str, u32); 4] = [("INT", INT), ("KILL", KILL), ("TERM", TERM), ("CHLD", CHLD)];
 
     /// What it is called.
     #[must_use]
@@ -213,7 +259,9 @@ impl Process {
     /// Whether its environment lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        call::wake(EnvId(self.env.get())).is_ok()
+        let env = EnvId(self.env.get());
+        // What the kernel shows is enough if it can be entered; the call, which does no harm, tells in any case.
+        environment::seems_alive(env) || call::wake(env).is_ok()
     }
 
     /// Tells it that something has happened.
@@ -224,7 +272,7 @@ impl Process {
 
     /// Its name.
     pub fn name<R>(&self, with: impl FnOnce(&str) -> R) -> R {
-        let name = self.name.get();
+        let name = self.name.get().bytes();
         let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
         with(core::str::from_utf8(&name[..end]).unwrap_or("?"))
     }
@@ -252,6 +300,8 @@ impl World {
                 for cell in [&process.lender, &process.recalled, &process.slice, &process.kill_entry] {
                     cell.set(0);
                 }
+                process.caught.set(0);
+                process.pending.set(0);
                 process.fault.set([0; 2]);
                 process.began.set(exos_rt::public::ticks());
                 return Ok(place);

@@ -131,6 +131,10 @@ impl Typing {
     /// Takes a byte that was typed.
     pub fn take(&mut self, byte: u8) {
         if terminal().raw.get() != 0 {
+            // What was begun before is not lost.
+            if self.used != 0 {
+                self.pass_on();
+            }
             put(&[byte]);
             return;
         }

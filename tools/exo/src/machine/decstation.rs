@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 use aegis_abi::console::PC;
 use anyhow::{Context, Result};
+use decstation::cp0::CAUSE_IP;
 use decstation::{Config, Injection, Limits, Machine, Stop, Stretch, Violation, profile};
 
-use super::{Clock, End, Job, Mark, Observer, Step, Watch};
+use super::{Clock, End, Job, Mark, Observer, Step, Watch, segment};
 
 /// Instructions between two looks at what the guest has printed.
 const CHUNK: u64 = 1 << 18;
 /// Simulated time that the machine may take to halt once the verdict is known, in milliseconds.
-const GRACE: u64 = 1000;
+pub const GRACE: u64 = 1000;
 
 /// Cause.IP3: the clock's interrupt line.
 pub const CLOCK_LINE: u32 = 1 << 11;
@@ -32,7 +33,9 @@ pub fn version() -> String {
 pub fn command_line(job: &Job) -> String {
     let memory = job.memory.map_or(String::new(), |megabytes| format!(" --ram {megabytes}"));
     let (profile, arguments, image) = (job.clock.name(), job.arguments, job.image.display());
-    format!("cargo run --release --package decstation -- --profile {profile} --fpu{memory} -o \"{arguments}\" {image}")
+    format!(
+        "cargo run --release --package decstation -- --profile {profile} --fpu --ethernet 08:00:2b:00:00:01{memory} -o \"{arguments}\" {image}"
+    )
 }
 
 /// The model's parameters for a clock.
@@ -47,6 +50,9 @@ pub fn profile(clock: Clock) -> profile::Profile {
 
 /// Runs it to its end.
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
+    if let Some(network) = &job.network {
+        return segment::run(job, network, observer);
+    }
     let mut run = Run::start(job)?;
     let begun = Instant::now();
     loop {
@@ -64,6 +70,39 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
             return Ok(end);
         }
     }
+}
+
+/// The machine with this number: at its first instruction, or in the state that was saved.
+pub fn machine(job: &Job, number: u8) -> Result<Machine> {
+    if let Some(file) = job.restore {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        return Machine::restore(&bytes).with_context(|| format!("cannot restore {}", file.display()));
+    }
+    let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
+    let default = Config {
+        profile: job.profile.unwrap_or_else(|| profile(job.clock)),
+        boot_args: job.arguments.to_owned(),
+        instant_serial: job.instant_console,
+        // Every DECstation has one.
+        fpu: true,
+        ethernet: Some([0x08, 0x00, 0x2b, 0x00, 0x00, number + 1]),
+        polls: job.polls.clone(),
+        cold: job.cold,
+        tolerant: job.foreign,
+        ..Config::default()
+    };
+    let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
+    machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
+    Ok(machine)
+}
+
+/// Keeps all instructions.
+pub fn tracer(steps: &Arc<Mutex<Vec<Step>>>) -> ::decstation::instruments::Tracer {
+    let steps = Arc::clone(steps);
+    Box::new(move |step| {
+        let step = Step { address: step.pc, word: step.word, user: Some(step.user), cycles: Some(step.cycles) };
+        steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+    })
 }
 
 /// A run under way.
@@ -84,27 +123,10 @@ pub struct Run {
 impl Run {
     /// At its first instruction.
     pub fn start(job: &Job) -> Result<Self> {
-        let image = fs::read(job.image).with_context(|| format!("cannot read {}", job.image.display()))?;
-        let profile = job.profile.unwrap_or_else(|| profile(job.clock));
-        let default = Config {
-            profile,
-            boot_args: job.arguments.to_owned(),
-            instant_serial: job.instant_console,
-            // Every DECstation has one.
-            fpu: true,
-            polls: job.polls.clone(),
-            cold: job.cold,
-            ..Config::default()
-        };
-        let mut machine = Machine::new(Config { ram_mb: job.memory.unwrap_or(default.ram_mb), ..default });
-        machine.load_elf(&image).with_context(|| format!("the machine refuses {}", job.image.display()))?;
+        let mut machine = machine(job, 0)?;
         let steps = Arc::new(Mutex::new(Vec::new()));
         if job.watch == Watch::Instructions {
-            let steps = Arc::clone(&steps);
-            machine.set_tracer(Some(Box::new(move |step| {
-                let step = Step { address: step.pc, word: step.word, user: Some(step.user), cycles: Some(step.cycles) };
-                steps.lock().unwrap_or_else(PoisonError::into_inner).push(step);
-            })));
+            machine.set_tracer(Some(tracer(&steps)));
         }
         let stretches = Arc::new(Mutex::new(Vec::new()));
         if job.cold {
@@ -113,7 +135,7 @@ impl Run {
                 stretches.lock().unwrap_or_else(PoisonError::into_inner).push(*stretch);
             }));
         }
-        let limit = profile.hz.saturating_mul(job.timeout.as_secs());
+        let limit = machine.cycles() + machine.config().profile.hz.saturating_mul(job.timeout.as_secs());
         Ok(Self { machine, steps, stretches, marks: 0, limit, judged: false })
     }
 
@@ -172,6 +194,11 @@ impl Run {
         self.machine.user_mode()
     }
 
+    /// Whether a device asks for an interrupt already.
+    pub fn is_asked(&self) -> bool {
+        self.machine.cp0().cause & CAUSE_IP != 0
+    }
+
     /// Executes so many instructions, or fewer if it comes to its end.
     pub fn go_on(&mut self, instructions: u64, observer: &mut dyn Observer) -> Option<End> {
         let machine = &mut self.machine;
@@ -200,10 +227,13 @@ impl Run {
             Stop::Budget if self.judged => End::Stopped,
             Stop::Budget => End::TimedOut(Some(machine.pc())),
             Stop::Halted => End::Stopped,
-            Stop::Strict(violation) => End::Broken(broken(&violation)),
-            Stop::Stuck { pc } => End::Broken(format!("it loops on itself with interrupts off, {PC}{pc:08x}")),
-            stop => End::Broken(stop.to_string()),
+            // Nothing more is expected of it than that it ends.
+            Stop::Reboot if self.judged => End::Stopped,
+            stop => broken(&stop),
         };
+        for (first, times) in machine.broken() {
+            observer.rule_broken(&rule_broken(first), *times);
+        }
         if let Some(stretch) = machine.longest_stretch() {
             observer.longest(stretch);
         }
@@ -211,8 +241,17 @@ impl Run {
     }
 }
 
-/// A rule that the guest broke, with the address in the form that gets a source line.
-fn broken(violation: &Violation) -> String {
+/// Why it was stopped, with the address in the form that gets a source line.
+pub fn broken(stop: &Stop) -> End {
+    End::Broken(match stop {
+        Stop::Strict(violation) => rule_broken(violation),
+        Stop::Stuck { pc } => format!("it loops on itself with interrupts off, {PC}{pc:08x}"),
+        stop => stop.to_string(),
+    })
+}
+
+/// A rule that the guest broke.
+fn rule_broken(violation: &Violation) -> String {
     let Violation { rule, pc, detail, .. } = violation;
     format!("it broke the rule {rule}: {detail}, {PC}{pc:08x}")
 }

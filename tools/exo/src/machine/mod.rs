@@ -3,12 +3,16 @@
 //! A machine takes an image and tells an [`Observer`] what the guest sends to its console and, if asked, each instruction that
 //! it executes. It knows nothing about verdicts, symbols and counts.
 
-mod child;
+pub mod child;
 pub mod decstation;
+mod gateway;
 mod gxemul;
 mod gxemul_trace;
 pub mod malta;
+mod network;
 mod qemu_trace;
+mod segment;
+mod station;
 
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -20,7 +24,9 @@ use std::time::Duration;
 
 use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 
+pub use self::network::Network;
 use crate::build::{Board, program_name};
 
 /// A machine.
@@ -35,7 +41,7 @@ pub enum Machine {
 }
 
 /// Whose clock and memory system a machine with a clock has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
 pub enum Clock {
     /// DECstation 2100, 12.5 MHz
@@ -95,10 +101,19 @@ pub struct Job<'a> {
     pub polls: Range<u32>,
     /// Whether both caches are empty whenever a program enters the kernel. Only the model does that.
     pub cold: bool,
+    /// Addresses of the kernel at which they are emptied, too. Only the model on a network does that.
+    pub chilled: Vec<u32>,
+    /// A state that the model goes on from, instead of booting the image.
+    pub restore: Option<&'a Path>,
+    /// Whether the guest is not ours: what it does that silicon leaves undefined is counted and does not end the run. Only the
+    /// model would mind.
+    pub foreign: bool,
     /// What the observer is told.
     pub watch: Watch,
     /// What is typed at the console, by a person who wants it to go on at a clock's pace.
     pub typed: Option<Typed>,
+    /// What its Ethernet is connected to, if to anything.
+    pub network: Option<Network>,
 }
 
 /// What a person types while a machine runs.
@@ -139,8 +154,12 @@ impl<'a> Job<'a> {
             instant_console: false,
             polls: 0..0,
             cold: false,
+            chilled: Vec::new(),
+            restore: None,
+            foreign: false,
             watch: Watch::Console,
             typed: None,
+            network: None,
         }
     }
 
@@ -194,6 +213,9 @@ pub trait Observer {
 
     /// The kernel went from a program back to one; told if the job is a cold one.
     fn stretch(&mut self, _stretch: ::decstation::Stretch) {}
+
+    /// The run is over, and the guest, which is not ours, broke a rule so many times.
+    fn rule_broken(&mut self, _first: &str, _times: u64) {}
 
     /// The run is over, and this was the longest path of the kernel from a program back to one.
     fn longest(&mut self, _stretch: ::decstation::Stretch) {}

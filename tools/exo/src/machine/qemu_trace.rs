@@ -69,7 +69,7 @@ impl Words {
 }
 
 /// Begins what QEMU has to say to a person. It also writes lines about changes of Status, and the like.
-const MESSAGE: &[u8] = b"qemu-system-";
+pub const MESSAGE: &[u8] = b"qemu-system-";
 
 /// Tells instructions and messages apart, line by line.
 #[derive(Debug)]

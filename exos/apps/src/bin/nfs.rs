@@ -1,0 +1,246 @@
+//! Files of a server of NFS: `nfs ls [PATH]`, `cat PATH…`, `put PATH`, `cp FROM TO`, `mv FROM TO`, `rm PATH…`,
+//! `mkdir PATH…`, `rmdir PATH…`. `put` writes its input, `cp` copies directories with all that is in them.
+//!
+//! The variable `NFS` says which directory of which server paths begin in: `NFS=10.0.2.2:/exo`, and behind commas the ports of
+//! NFS and MOUNT, if the server's port mapper is not to be asked for them.
+
+#![no_std]
+#![no_main]
+
+use exos::process::{arguments, file, variable};
+use exos::{complain, println};
+use exos_apps::network::{in_ticks, open};
+use exos_net::nfs::Server;
+use exos_net::{Limits, Memory};
+use exos_nfs::client::{Kind, NAME_MAX, PATH_MAX, Ports};
+use exos_nfs::rpc::Identity;
+use exos_nfs::{Attributes, Cache, Client, Descriptor, Fail, Files, Open, Policy, Slot};
+use exos_policy::paging::Lru;
+use heapless::{String, Vec};
+
+exos::process!(main);
+
+/// Ticks in a second.
+const SECOND: u32 = 64;
+/// Ticks after which the server seems not to be there.
+const PATIENCE: u32 = 20 * SECOND;
+/// Blocks that are kept.
+const BLOCKS: usize = 16;
+/// Who may what in directories that are made.
+const MODE: u32 = 0o755;
+/// Bytes that are copied at once.
+const PIECE: usize = 2048;
+/// Directories below each other that are copied.
+const DEPTH: usize = 16;
+
+static SLOTS: Memory<{ (BLOCKS + 1) * size_of::<Slot>() }> = Memory::new();
+
+/// What is known of a file is believed for three seconds.
+struct Seconds(Lru);
+
+impl Policy for Seconds {
+    type Replacement = Lru;
+
+    fn believes(&self, _: &Attributes, ticks: u32) -> bool {
+        ticks < 3 * SECOND
+    }
+
+    fn replacement(&mut self) -> &mut Lru {
+        &mut self.0
+    }
+}
+
+type Mounted<'c, 's> = Client<'c, Server<'s>, Seconds>;
+type Path = String<PATH_MAX>;
+type Open2 = Files<2>;
+
+fn main() -> u32 {
+    let Some((address, path, ports)) = variable("NFS").and_then(server) else {
+        complain!("which server? NFS=HOST:/PATH[,PORT,MOUNTPORT] says it");
+        return 2;
+    };
+    let stack = open(Limits::default()).and_then(|mut stack| {
+        let address = stack.resolve(address, in_ticks(10 * SECOND))?;
+        Ok((stack, address))
+    });
+    let (mut stack, address) = match stack {
+        Ok(found) => found,
+        Err(fail) => {
+            complain!("{fail}");
+            return 1;
+        }
+    };
+    let result = Server::new(&mut stack, address, PATIENCE).map_err(Fail::from).and_then(|server| {
+        let slots = SLOTS.claim().take(BLOCKS, || Slot::EMPTY).unwrap_or_default();
+        let identity = Identity { machine: "exos", user: 0, group: 0 };
+        let mut client = Client::mount(server, Cache::new(Seconds(Lru::new()), slots), identity, ports, path)?;
+        let status = perform(&mut client);
+        let (server, result) = client.unmount(path);
+        server.close();
+        result.map(|()| status)
+    });
+    stack.end();
+    result.unwrap_or_else(|fail| {
+        complain!("{path}: {fail}");
+        1
+    })
+}
+
+/// What the variable says: the machine, the directory, the ports.
+fn server(text: &'static str) -> Option<(&'static str, &'static str, Ports)> {
+    let mut words = text.split(',');
+    let (address, path) = words.next()?.split_once(':')?;
+    let mut port = || words.next().map_or(Some(0), |port| port.parse().ok());
+    let ports = Ports { nfs: port()?, mount: port()? };
+    words.next().is_none().then_some((address, path, ports))
+}
+
+/// Does what the arguments say; the exit status.
+fn perform(client: &mut Mounted) -> u32 {
+    let what = arguments().nth(1).unwrap_or("");
+    let paths = || arguments().skip(2);
+    let mut status = 0;
+    let mut told = |path: &str, result: Result<(), Fail>| {
+        if let Err(fail) = result {
+            complain!("{path}: {fail}");
+            status = 1;
+        }
+    };
+    match (what, paths().count()) {
+        ("ls", 0) => told("", list(client, "")),
+        ("ls", _) => paths().for_each(|path| told(path, list(client, path))),
+        ("cat", 1..) => paths().for_each(|path| told(path, read(client, path))),
+        ("put", 1) => paths().for_each(|path| told(path, write(client, path))),
+        ("cp" | "mv", 2) => {
+            let [from, to] = [2, 3].map(|at| arguments().nth(at).unwrap_or_default());
+            told(from, if what == "mv" { client.rename(from, to) } else { copy(client, from, to) });
+        }
+        ("rm", 1..) => paths().for_each(|path| told(path, client.remove(path))),
+        ("mkdir", 1..) => paths().for_each(|path| told(path, client.make_directory(path, MODE).map(drop))),
+        ("rmdir", 1..) => paths().for_each(|path| told(path, client.remove_directory(path))),
+        _ => {
+            complain!("ls [PATH], cat PATH, put PATH, cp FROM TO, mv FROM TO, rm PATH, mkdir PATH, rmdir PATH?");
+            status = 2;
+        }
+    }
+    status
+}
+
+fn list(client: &mut Mounted, path: &str) -> Result<(), Fail> {
+    let (handle, attributes) = client.walk(path)?;
+    if attributes.kind != Kind::Directory {
+        println!("{:8} {path}", attributes.size);
+        return Ok(());
+    }
+    client.read_directory(&handle, |entry| println!("{}", text(entry.name)))
+}
+
+/// A name as it is shown: other servers' may be no text.
+fn text(name: &[u8]) -> &str {
+    core::str::from_utf8(name).unwrap_or("?")
+}
+
+/// Gives each piece of an open file to a function.
+fn each_piece(
+    client: &mut Mounted,
+    files: &mut Open2,
+    from: Descriptor,
+    mut with: impl FnMut(&mut Mounted, &mut Open2, &[u8]) -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    let mut piece = [0; PIECE];
+    while let count @ 1.. = files.read(client, from, &mut piece)? {
+        with(client, files, &piece[..count])?;
+    }
+    Ok(())
+}
+
+fn read(client: &mut Mounted, path: &str) -> Result<(), Fail> {
+    let mut files = Files::new();
+    let from = files.open(client, path, Open::Read)?;
+    let mut result = Ok(());
+    each_piece(client, &mut files, from, |_, _, piece| {
+        result = result.and_then(|()| file::write(file::OUTPUT, piece));
+        // Nobody reads on: what is left need not be asked for.
+        result.map_err(|_| Fail::NoRoom)
+    })
+    .or_else(|fail| if result.is_err() { Ok(()) } else { Err(fail) })?;
+    if let Err(error) = result {
+        complain!("{error}");
+        return Err(Fail::NoRoom);
+    }
+    files.close(from)
+}
+
+fn write(client: &mut Mounted, path: &str) -> Result<(), Fail> {
+    let mut files = Open2::new();
+    let to = files.open(client, path, Open::Create)?;
+    let mut piece = [0; PIECE];
+    loop {
+        match file::read(file::INPUT, &mut piece) {
+            Ok(0) => return files.close(to),
+            Ok(count) => files.write(client, to, &piece[..count])?,
+            Err(error) => {
+                complain!("{error}");
+                return Err(Fail::BadDescriptor);
+            }
+        }
+    }
+}
+
+/// Copies a file, or a directory with all that is in it.
+fn copy(client: &mut Mounted, from: &str, to: &str) -> Result<(), Fail> {
+    let whole = |path: &str| Path::try_from(path).map_err(|_| Fail::NoRoom);
+    let (mut from, mut to) = (whole(from)?, whole(to)?);
+    // How many names of each of the directories are done that lead to where it is.
+    let mut done: Vec<usize, DEPTH> = Vec::new();
+    enter(client, &from, &to, &mut done)?;
+    while let Some(number) = done.last_mut() {
+        let wanted = core::mem::replace(number, *number + 1);
+        match entry(client, &from, wanted)? {
+            Some(name) => {
+                for path in [&mut from, &mut to] {
+                    path.push('/').and_then(|()| path.push_str(&name)).map_err(|_| Fail::NoRoom)?;
+                }
+                let above = done.len();
+                enter(client, &from, &to, &mut done)?;
+                if done.len() > above {
+                    continue;
+                }
+            }
+            None => drop(done.pop()),
+        }
+        [&mut from, &mut to].into_iter().for_each(|path| path.truncate(path.rfind('/').unwrap_or(0)));
+    }
+    Ok(())
+}
+
+/// Copies a file, but not onto itself, which would be empty then; a directory is made, and is where it goes on.
+fn enter(client: &mut Mounted, from: &str, to: &str, done: &mut Vec<usize, DEPTH>) -> Result<(), Fail> {
+    let (_, found) = client.walk(from)?;
+    if found.kind == Kind::Directory {
+        client.make_directory(to, MODE)?;
+        return done.push(0).map_err(|_| Fail::NoRoom);
+    }
+    let same = |there: &Attributes| (there.system, there.number) == (found.system, found.number);
+    if client.walk(to).is_ok_and(|(_, there)| same(&there)) {
+        return Err(Fail::Exists);
+    }
+    let mut files = Files::new();
+    let from = files.open(client, from, Open::Read)?;
+    let to = files.open(client, to, Open::Create)?;
+    each_piece(client, &mut files, from, |client, files, piece| files.write(client, to, piece))
+}
+
+/// The name with that number in a directory.
+fn entry(client: &mut Mounted, directory: &str, number: usize) -> Result<Option<String<NAME_MAX>>, Fail> {
+    let (handle, _) = client.walk(directory)?;
+    let (mut at, mut name) = (0, None);
+    client.read_directory(&handle, |entry| {
+        if at == number {
+            name = Some(core::str::from_utf8(entry.name).ok().and_then(|name| String::try_from(name).ok()));
+        }
+        at += 1;
+    })?;
+    // A name that is no text can't be asked for.
+    name.map(|name| name.ok_or(Fail::BadName)).transpose()
+}

@@ -1,0 +1,85 @@
+//! The machine's address, whom it asks for names, and through whom it reaches others: given, or found out by DHCP.
+
+use crate::filter::Purpose;
+use crate::question::Patience;
+use crate::{Fail, Stack};
+use exos_rt::abi::slice::MICROSECONDS;
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::dhcpv4;
+use smoltcp::time::Duration;
+use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
+
+/// What a machine has to know of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Host {
+    /// Its address and its network's.
+    pub address: Ipv4Cidr,
+    /// Who passes on what is for other networks.
+    pub gateway: Option<Ipv4Address>,
+    /// Who knows names.
+    pub names: Option<Ipv4Address>,
+}
+
+impl Host {
+    /// What a text says: an address with the bits of its network, the gateway, and who knows names, the last two if there are
+    /// any: `10.0.2.15/24,10.0.2.2,10.0.2.3`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(',');
+        let address: Ipv4Cidr = words.next()?.parse().ok()?;
+        let mut next = || words.next().map(|word| word.parse().map_err(drop)).transpose();
+        let host = Self { address, gateway: next().ok()?, names: next().ok()? };
+        let mut all = [Some(address.address()), host.gateway, host.names].into_iter().flatten();
+        (words.next().is_none() && all.all(is_machines)).then_some(host)
+    }
+}
+
+/// Whether an address can be a single machine's.
+pub(crate) fn is_machines(address: Ipv4Address) -> bool {
+    !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast()
+}
+
+impl Stack {
+    /// Asks the network's server by DHCP, again and again until the tick `deadline`, and takes what it says: for as long as
+    /// the stack is there, since nothing renews it.
+    ///
+    /// # Errors
+    /// [`Fail::Taken`] while another program asks; [`Fail::TimedOut`]; [`Fail::NoRoom`].
+    pub fn ask_host(&mut self, deadline: Option<u32>) -> Result<Host, Fail> {
+        self.has_room()?;
+        self.with_filter(Purpose::Dhcp, |stack| {
+            let handle = stack.sockets.add(dhcpv4::Socket::new());
+            let mut patience = Patience::new(deadline);
+            let host = loop {
+                let socket = stack.sockets.get_mut::<dhcpv4::Socket>(handle);
+                let mut retry = socket.get_retry_config();
+                retry.discover_timeout = Duration::from_micros(u64::from(patience.wait) * u64::from(MICROSECONDS));
+                retry.initial_request_timeout = retry.discover_timeout;
+                socket.set_retry_config(retry);
+                match stack.until(Some(patience.until()), |stack| stack.found_host(handle)) {
+                    Err(Fail::TimedOut) if patience.goes_on() => {}
+                    result => break result,
+                }
+            };
+            stack.sockets.remove(handle);
+            let host = host?;
+            stack.set_host(host);
+            Ok(host)
+        })
+    }
+
+    /// What DHCP has said, if it has.
+    fn found_host(&mut self, handle: SocketHandle) -> Option<Host> {
+        match self.sockets.get_mut::<dhcpv4::Socket>(handle).poll()? {
+            dhcpv4::Event::Configured(found) => {
+                let names = found.dns_servers.first().copied();
+                Some(Host {
+                    address: found.address,
+                    gateway: found.router.filter(|&router| is_machines(router)),
+                    names,
+                })
+            }
+            dhcpv4::Event::Deconfigured => None,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The program in `c/template`.
+
+#![no_std]
+#![no_main]
+exos_c::program!();

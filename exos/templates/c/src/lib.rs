@@ -1,0 +1,3 @@
+//! Nothing: the programs are in C, in the directory `c`.
+
+#![no_std]
