@@ -19,7 +19,7 @@ mod net;
 
 use aegis_codegen::Register as R;
 use aegis_codegen::encode::*;
-use claim::{authority, census, demand_and_wait, pass};
+use claim::{authority, census, demand_and_wait, pass, until_witness_is_ready};
 use exos_rt::abi::ash::{CONSUMED, SETS, Set};
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::revocation::{DEADLINE_MIN, Demand, FILTER_LOST, FILTERS, HANDLER_LOST, HANDLERS};
@@ -173,7 +173,7 @@ fn message(n: usize) -> network::Interface {
 }
 
 fn main() {
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let asking = Endpoint::open(&filter(TYPE, 9), NO_CAPABILITY, 1).unwrap();
     let position = public::position();

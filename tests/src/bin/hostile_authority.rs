@@ -13,7 +13,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, demand_and_wait, frames_of, take};
+use claim::{authority, census, demand_and_wait, frames_of, take, until_witness_is_ready};
 use exos_rt::abi::frame::{Capability, READ, WRITE};
 use exos_rt::abi::revocation::{DEADLINE_MAX, DEADLINE_MIN, Demand, EMERGENCY, FRAMES, SLICES};
 use exos_rt::abi::{EnvId, Error};
@@ -96,8 +96,7 @@ fn attack() {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let free = |from: u32| (0..64).map(|n| (from + n) % 64).find(|&at| public::slice(at).owner == 0).unwrap();
     let position = free(public::position());

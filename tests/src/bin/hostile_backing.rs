@@ -13,7 +13,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, take, take_a_step};
+use claim::{authority, census, take, take_a_step, until_witness_is_ready};
 use exos_rt::abi::frame::{Capability, FREE, KERNEL, PUBLIC, READ, WRITE};
 use exos_rt::abi::revocation::{DEADLINE_MIN, EMPTY, ENTRIES, FRAMES, LOST, SAVED};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
@@ -163,8 +163,7 @@ fn save_page(id: EnvId) -> u32 {
 const MINE: u32 = 0x7777;
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     PARENT.set(call::self_id().0);
     let position = public::position();

@@ -20,7 +20,7 @@ mod net;
 
 use aegis_codegen::Register as R;
 use aegis_codegen::encode::*;
-use claim::census;
+use claim::{census, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::ash::{CONSUMED, Code, HANDLERS_MAX, Outcome, Part, Request, Rule, SEND, SETS, Set};
 use exos_rt::ash::{Handler, Layer, Refused, Region};
@@ -129,6 +129,7 @@ fn ends(
 }
 
 fn main() {
+    until_witness_is_ready();
     let asking = Endpoint::open(&filter(TYPE, 9), NO_CAPABILITY, 1).unwrap();
     all();
     let before = census();

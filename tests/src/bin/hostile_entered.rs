@@ -15,7 +15,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, take};
+use claim::{authority, census, take, until_witness_is_ready};
 use exos_rt::abi::EnvId;
 use exos_rt::abi::revocation::{DEADLINE_MIN, FRAMES, LOST, SLICE_LOST, SLICES};
 use exos_rt::environment::spawn;
@@ -295,8 +295,7 @@ fn situation(doing: Doing) -> u32 {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let server = spawn(server, 0, Some(OF_SERVER)).unwrap();
     let caller = spawn(caller, 0, Some(OF_CALLER)).unwrap();

@@ -13,15 +13,14 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, pass, take};
+use claim::{authority, census, pass, take, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::frame::FREE;
 use exos_rt::abi::revocation::{DEADLINE_MIN, FRAMES, SLICES};
 use exos_rt::{call, memory, println, public, revocation};
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let me = call::self_id();
     // The accomplice: it has what it is given, and no time.

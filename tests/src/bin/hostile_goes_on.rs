@@ -16,7 +16,7 @@ mod claim;
 #[path = "../net.rs"]
 mod net;
 
-use claim::{authority, census, demand_and_wait};
+use claim::{authority, census, demand_and_wait, until_witness_is_ready};
 use exos_rt::abi::revocation::{FILTERS, SLICES};
 use exos_rt::abi::{EnvId, Error};
 use exos_rt::call::{self, NO_CAPABILITY};
@@ -48,7 +48,7 @@ fn slices_of(id: EnvId) -> impl Iterator<Item = u32> {
 }
 
 fn main() {
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let before = census();
     let spawned: [_; 2] = core::array::from_fn(|which| {
         let free = (32..64).find(|&position| public::slice(position).owner == 0);

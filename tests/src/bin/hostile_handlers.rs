@@ -22,7 +22,7 @@ mod net;
 
 use aegis_codegen::Register as R;
 use aegis_codegen::encode::*;
-use claim::census;
+use claim::{census, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::ash::{CONSUMED, COPY, LOAD, Outcome, Rule, SEND, SETS, Set, USABLE, WAKE, WORDS_MAX};
 use exos_rt::ash::{Handler, Refused, Region};
@@ -240,6 +240,7 @@ fn flood(order: u32) {
 }
 
 fn main() {
+    until_witness_is_ready();
     let endpoint = Endpoint::open(&filter(DATA, 1), NO_CAPABILITY, 2).unwrap();
     let region = Region::new(endpoint.number(), REGION_BYTES as u32).unwrap();
     rules(&region);

@@ -21,7 +21,7 @@ mod claim;
 mod server;
 
 use attempt::{load, store};
-use claim::{authority, census, pass};
+use claim::{authority, census, pass, until_witness_is_ready};
 use exos_rt::abi::EnvId;
 use exos_rt::abi::frame::{Capability, FREE};
 use exos_rt::abi::revocation::{DEADLINE_MIN, EMERGENCY, FRAMES, SLICES};
@@ -78,8 +78,7 @@ extern "C" fn serve(what: u32, name: u32, own: u32, _: u32, _: EnvId) -> u64 {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let me = call::self_id();
     let Capability([low, high]) = authority();
     TAG.set((low, high));

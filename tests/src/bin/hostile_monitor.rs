@@ -12,7 +12,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, demand_and_wait, take, take_a_step};
+use claim::{authority, census, demand_and_wait, take, take_a_step, until_witness_is_ready};
 use exos_rt::abi::frame::{Capability, FREE, FREEING};
 use exos_rt::abi::revocation::{DEADLINE_MIN, FRAMES};
 use exos_rt::abi::vm::{NORMAL_START, PAGE_BYTES, PAGE_SHIFT, entry_lo};
@@ -97,8 +97,7 @@ fn start() -> (EnvId, Capability) {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let Capability([low, high]) = authority();
     TAG.set((low, high));

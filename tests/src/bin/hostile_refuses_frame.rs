@@ -15,7 +15,7 @@ mod attempt;
 mod claim;
 
 use attempt::load;
-use claim::{authority, census, demand_and_wait, pass, take};
+use claim::{authority, census, demand_and_wait, pass, take, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::frame::{Capability, FREE, KERNEL, WRITE};
 use exos_rt::abi::revocation::{DEADLINE_MIN, FRAMES};
@@ -102,8 +102,7 @@ fn ask() -> u32 {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let position = public::position();
     let free = (2..64).map(|n| (position + n) % 64).find(|&other| public::slice(other).owner == 0);

@@ -11,7 +11,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, pass};
+use claim::{authority, census, pass, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::revocation::{DEADLINE_MIN, SLICES};
 use exos_rt::environment::spawn;
@@ -28,8 +28,7 @@ extern "C" fn refuser(_: u32) -> ! {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let me = call::self_id();
     let (id, control) = spawn(refuser, 0, Some(10)).unwrap();

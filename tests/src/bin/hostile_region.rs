@@ -20,7 +20,7 @@ mod net;
 
 use aegis_codegen::Register as R;
 use aegis_codegen::encode::*;
-use claim::{authority, census, pass, take_a_step};
+use claim::{authority, census, pass, take_a_step, until_witness_is_ready};
 use exos_rt::abi::ash::{CONSUMED, SETS, Set};
 use exos_rt::abi::network::{DESCRIPTORS, Descriptor, Interface};
 use exos_rt::abi::revocation::{DEADLINE_MIN, FILTERS, FRAMES, HANDLERS};
@@ -207,6 +207,7 @@ fn handler() -> u32 {
 }
 
 fn main() {
+    until_witness_is_ready();
     let asking = Endpoint::open(&filter(TYPE, 9), NO_CAPABILITY, 1).unwrap();
     let mut after_one = None;
     // A frame of the region, the guard's among them: with it the handler goes, and the filter goes on.

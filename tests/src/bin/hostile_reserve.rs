@@ -13,7 +13,7 @@ exos_rt::program!(main);
 #[path = "../claim.rs"]
 mod claim;
 
-use claim::{authority, census, demand_and_wait, take};
+use claim::{authority, census, demand_and_wait, take, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::frame::{FREE, KERNEL};
 use exos_rt::abi::revocation::{DEADLINE_MIN, EMERGENCY, ENTRIES, FRAMES, RESERVE, SLICES};
@@ -56,8 +56,7 @@ fn let_run() {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let position = public::position();
     let free = (1..64).map(|n| (position + n) % 64).find(|&at| public::slice(at).owner == 0);

@@ -15,7 +15,7 @@ mod claim;
 #[path = "../net.rs"]
 mod net;
 
-use claim::census;
+use claim::{census, until_witness_is_ready};
 use exos_rt::abi::Error;
 use exos_rt::abi::network::MESSAGE_MAX;
 use exos_rt::call::{self, NO_CAPABILITY};
@@ -48,8 +48,7 @@ extern "C" fn greedy(_: u32) -> ! {
 }
 
 fn main() {
-    // The witness has begun.
-    (0..8).for_each(|_| call::yield_slice());
+    until_witness_is_ready();
     let at_first = census();
     let endpoint = Endpoint::open(&filter(DATA, 7), NO_CAPABILITY, 1).unwrap();
     let position = public::position();
