@@ -17,6 +17,9 @@ use exos_rt::{memory, net, public};
 #[allow(dead_code, reason = "not every program needs it")]
 pub const DATA: u16 = 0x88b6;
 
+/// Ticks within which the station has surely answered. Where its time is the host's, that may be busy with other things.
+pub const PATIENCE: u32 = 1024;
+
 /// The interface's address.
 pub fn address() -> [u8; 6] {
     net::address().expect("there is a network")
@@ -103,6 +106,27 @@ pub fn obstruct() -> usize {
         result.is_ok()
     });
     inserted.count()
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, done: impl Fn() -> bool) {
+    let end = public::ticks() + PATIENCE;
+    while !done() {
+        assert!(public::ticks() < end, "{what}: {:?}", public::interface());
+        call::wait(Some(public::ticks() + 1));
+    }
+}
+
+/// Waits until nothing comes any more: what has been counted since an earlier look. Nothing came while it was read, which is done
+/// word by word.
+pub fn counted_in_quiet(before: exos_rt::abi::network::Interface) -> exos_rt::abi::network::Interface {
+    loop {
+        let counted = since(before);
+        call::wait(Some(public::ticks() + 4));
+        if since(before) == counted {
+            return counted;
+        }
+    }
 }
 
 /// Counters of the interface that have changed since an earlier look.

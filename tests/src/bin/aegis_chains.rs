@@ -27,7 +27,7 @@ use exos_rt::call::{self, NO_CAPABILITY};
 use exos_rt::net::Endpoint;
 use exos_rt::{println, public};
 use net::cable::{PEER, TYPE};
-use net::{Question, address, filter};
+use net::{PATIENCE, Question, address, filter};
 
 const MESSAGE: R = R::S5;
 const REGION: R = R::GP;
@@ -153,7 +153,7 @@ impl Test {
         let before = count(&self.chain);
         let question = Question { byte: 9, flags: 0, count: 1, bytes, number_at: 0 };
         question.ask(&packet[..usize::from(bytes).min(60)]).unwrap();
-        let end = public::ticks() + 256;
+        let end = public::ticks() + PATIENCE;
         while count(&self.chain) == before {
             assert!(public::ticks() < end, "{outcome:?}: {:?}", self.chain.installed());
             call::wait(Some(public::ticks() + 1));

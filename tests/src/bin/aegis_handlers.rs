@@ -27,7 +27,7 @@ use exos_rt::call::{self, NO_CAPABILITY};
 use exos_rt::net::Endpoint;
 use exos_rt::{memory, println, public};
 use net::cable::{PEER, TEMPLATE, TYPE};
-use net::{DATA, Question, address, filter, header};
+use net::{DATA, PATIENCE, Question, address, filter, header};
 
 const REGION_BYTES: u32 = 4096;
 const REGION: R = R::GP;
@@ -109,7 +109,7 @@ impl Test {
         let handler = self.install(words, 3000).unwrap();
         for bytes in [60, 1000] {
             self.ask(bytes);
-            assert!(self.endpoint.wait(Some(public::ticks() + 8)), "{outcome:?}: lost");
+            assert!(self.endpoint.wait(Some(public::ticks() + PATIENCE)), "{outcome:?}: lost");
             self.endpoint.receive(|message| assert_eq!(message.len(), usize::from(bytes)));
         }
         assert_eq!(handler.installed().outcomes[outcome as usize], 2, "{outcome:?}");
@@ -138,7 +138,7 @@ fn answers(test: &Test) {
     assert!(handler.installed().most <= CYCLES_AT_ONCE);
     let before = public::interface();
     test.ask(60);
-    let until = public::ticks() + 64;
+    let until = public::ticks() + PATIENCE;
     while handler.installed().wakes == 0 {
         assert!(public::ticks() < until, "{:?} {:?}", handler.installed(), public::interface());
         call::wait(Some(until));
@@ -198,8 +198,6 @@ fn ends(test: &mut Test) {
 /// A handler that may take long is not passed over, whenever its message comes behind another that has none; nor is the message left
 /// there while the program computes.
 fn behind_another(test: &Test) {
-    // Where the other end's time is the host's a program that computes is far ahead of it.
-    const PATIENCE: u32 = 1024;
     let mut other = Endpoint::open(&filter(DATA, 8), NO_CAPABILITY, 2).unwrap();
     let consume = [jr(R::RA), li(R::V0, CONSUMED as i16)];
     let handler = test.install(&consume, CYCLES_AT_ONCE).unwrap();

@@ -28,7 +28,7 @@ use exos_rt::call::{self, NO_CAPABILITY};
 use exos_rt::net::Endpoint;
 use exos_rt::{memory, println, public};
 use net::cable::{PEER, TYPE};
-use net::{DATA, Question, address, filter, header};
+use net::{DATA, PATIENCE, Question, address, filter, header};
 
 const REGION_BYTES: u32 = 4096;
 const NONE: [Set; SETS] = [Set { pipes: [0; 4], own: 0, own_words: 0 }; SETS];
@@ -107,7 +107,7 @@ fn ends(
     let chain = Handler::install_chain(region, layers, NONE).unwrap();
     let question = Question { byte: 9, flags: 0, count: 1, bytes: 60, number_at: 0 };
     question.ask(&header(address(), PEER, DATA, 7)).unwrap();
-    let end = public::ticks() + 256;
+    let end = public::ticks() + PATIENCE;
     while chain.installed().outcomes[how as usize] == 0 {
         assert!(public::ticks() < end, "{how:?}: {:?}", chain.installed());
         call::wait(Some(public::ticks() + 1));

@@ -32,7 +32,7 @@ use exos_rt::net::{Endpoint, filters};
 use exos_rt::shared::Shared;
 use exos_rt::{println, public};
 use net::cable::{PEER, TYPE};
-use net::{DATA, Question, address, filter, header};
+use net::{DATA, PATIENCE, Question, address, filter, header};
 
 const MESSAGE: R = R::S5;
 const REGION: R = R::GP;
@@ -210,7 +210,7 @@ fn flood(order: u32) {
     let free = (1..64).map(|n| (position + n) % 64).find(|&other| public::slice(other).owner == 0);
     let (id, control) = spawn(owner, 0, free).unwrap();
     let until = |what: &str, done: &dyn Fn() -> bool| {
-        let end = public::ticks() + 256;
+        let end = public::ticks() + PATIENCE;
         while !done() {
             assert!(public::ticks() < end, "order {order}: {what}");
             call::yield_slice();

@@ -213,8 +213,9 @@ fn forgeries() {
 /// Asks for a message of this program's, and lets it come.
 fn ask(count: u32) {
     let question = Question { byte: 7, flags: 0, count, bytes: 1000, number_at: 0 };
+    let before = public::interface();
     question.ask(&header(address(), PEER, DATA, 1)).unwrap();
-    call::wait(Some(public::ticks() + 3));
+    net::until("none comes", || net::since(before).received + net::since(before).missed >= count);
 }
 
 /// A ring that this program writes as it likes: nothing is written where it is not the owner's.

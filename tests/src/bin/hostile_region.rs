@@ -33,7 +33,7 @@ use exos_rt::net::{Endpoint, filters};
 use exos_rt::shared::Shared;
 use exos_rt::{memory, println, public};
 use net::cable::{PEER, TYPE};
-use net::{DATA, Question, address, filter, header};
+use net::{DATA, PATIENCE, Question, address, filter, header};
 
 const RIGHTS: u32 = entry_lo::VALID | entry_lo::DIRTY;
 /// The child's region, and with its guard.
@@ -116,7 +116,7 @@ fn flood_until(what: &str, done: impl Fn(&Interface) -> bool) {
 
 /// The same, of what has been counted since `before`.
 fn flood_since(before: Interface, what: &str, done: impl Fn(&Interface) -> bool) {
-    let end = public::ticks() + 512;
+    let end = public::ticks() + PATIENCE;
     let mut last = (before.received.wrapping_sub(1), public::ticks());
     loop {
         let now = net::since(before);
@@ -185,12 +185,7 @@ fn flooded(without: u32, demands: &[(u32, u32)], force: impl FnOnce(EnvId)) {
     flood_since(before, "it gets none", |counted| counted.handled + counted.delivered >= SOME);
     force(id);
     // Nothing is counted twice, or not at all.
-    let mut last = u32::MAX;
-    while public::interface().received != last {
-        last = public::interface().received;
-        call::wait(Some(public::ticks() + 4));
-    }
-    let counted = net::since(started);
+    let counted = net::counted_in_quiet(started);
     let whole = counted.handled + counted.delivered + counted.dropped + counted.unclaimed;
     assert_eq!(counted.received, whole, "{counted:?}");
     let frames = public::statistics().frames_repossessed - statistics.frames_repossessed;
