@@ -168,7 +168,7 @@ fn message(n: usize) -> network::Interface {
     let before = public::interface();
     let question = Question { byte: 9, flags: 0, count: 1, bytes: 60, number_at: 0 };
     question.ask(&header(address(), PEER, DATA, n as u8)).unwrap();
-    until("no message came", || net::since(before).received != 0);
+    net::until("no message came", || net::since(before).received != 0);
     net::since(before)
 }
 
