@@ -10,19 +10,17 @@
 #![no_main]
 exos_rt::program!(main);
 
+#[path = "../long.rs"]
+mod long;
 #[path = "../stack.rs"]
 mod stack;
 
-use exos_net::{Fail, Limits, Stack, Tcp};
+use exos_net::{Fail, Limits};
 use exos_rt::println;
-use stack::{address, adler, byte, in_seconds};
+use long::{BYTES, exchange};
+use stack::{address, in_seconds};
 
 const PORT: u16 = 4000;
-const BYTES: u32 = 10 << 20;
-/// A stream is the same bytes again and again, so many that their borders are no segment's.
-const BLOCK: usize = 2039;
-/// Seconds of the machine's for all of it.
-const SECONDS: u32 = 200;
 
 fn main() {
     let (mut stack, mine, other) = stack::stack(Limits { sockets: 1, filters: 6, buffers: 24 });
@@ -42,42 +40,4 @@ fn main() {
     }
     stack.end();
     assert_eq!(exos_rt::net::filters().count(), 0, "filters are left");
-}
-
-fn exchange(stack: &mut Stack, tcp: Tcp, stream: u32) {
-    let block: [u8; BLOCK] = core::array::from_fn(|at| byte(at as u32, stream));
-    let deadline = Some(in_seconds(SECONDS));
-    // How much there was of each direction, and its sum.
-    let (mut sent, mut received) = ((0, 1), (0, 1));
-    while sent.0 < BYTES || received.0 < BYTES {
-        let progress = stack.until(deadline, |stack| {
-            let socket = stack.socket(tcp);
-            let before = sent.0 + received.0;
-            if sent.0 < BYTES && socket.can_send() {
-                let piece = &block[sent.0 as usize % BLOCK..];
-                let piece = &piece[..piece.len().min((BYTES - sent.0) as usize)];
-                let count = socket.send_slice(piece).unwrap();
-                sent = (sent.0 + count as u32, adler(sent.1, &piece[..count]));
-            }
-            if received.0 < BYTES && socket.can_recv() {
-                let left = (BYTES - received.0) as usize;
-                let take = |bytes: &mut [u8]| {
-                    let count = bytes.len().min(left);
-                    (count, (received.0 + count as u32, adler(received.1, &bytes[..count])))
-                };
-                received = socket.recv(take).unwrap();
-            }
-            (sent.0 + received.0 != before || !socket.may_recv()).then_some(sent.0 + received.0 != before)
-        });
-        assert!(progress.expect("it goes on"), "closed behind {} bytes, {} sent", received.0, sent.0);
-    }
-    stack.write(tcp, &sent.1.to_be_bytes(), deadline).unwrap();
-    let mut sum = [0; 4];
-    let mut known = 0;
-    while known < sum.len() {
-        known += stack.read(tcp, &mut sum[known..], deadline).unwrap();
-    }
-    assert_eq!(u32::from_be_bytes(sum), received.1);
-    assert_ne!(sent.1, received.1, "the streams are different");
-    stack.finish(tcp, deadline).expect("both ends are closed");
 }

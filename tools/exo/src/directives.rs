@@ -12,8 +12,10 @@
 //! //@ timeout: SECONDS        wall-clock time, default 20
 //! //@ network: peer|N|user    its Ethernet is connected to the station that tests ask for frames, N machines to each other, or to
 //!                             QEMU's network
-//! //@ server: nfs             on QEMU's network this host serves files by NFS; the first program's last arguments say where, and in
-//!                             the end the directory `copied` there is to have what `given` has. Ignored where no server can be started
+//! //@ server: nfs|stream      on QEMU's network this host serves files by NFS, and in the end the directory `copied` there is to have
+//!                             what `given` has; or takes a connection through which 10 MB go each way. The first program's last
+//!                             arguments say where. Ignored where no server can be started
+//! //@ client: curl            on QEMU's network this host fetches `motd` from the machine's port 80 a thousand times, 16 at once
 //! //@ faults: SEED N          of a million frames on it N are lost, N doubled, N come late, and N are damaged
 //! //@ clock: NAME…            clocks of the model with which it is run, too, beside the usual
 //! //@ ignore-machine: M WHY   not to be run on machine M
@@ -31,6 +33,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use hazard::Rule;
 
 use crate::console::Verdict;
+use crate::host_end::Role;
 use crate::machine::{Clock, Machine, Network};
 use crate::run::Run;
 use crate::typist::Keys;
@@ -58,8 +61,8 @@ pub struct Test {
     pub network: Option<Network>,
     /// Clocks with which it is run, too.
     pub clocks: Vec<Clock>,
-    /// Whether this host serves files ([`FileServer`](crate::file_server::FileServer)).
-    pub served: bool,
+    /// What this host does meanwhile.
+    pub host: Option<Role>,
     /// Machines that it cannot run on.
     pub ignored: Vec<Machine>,
 }
@@ -99,7 +102,7 @@ impl Test {
             timeout: Duration::from_secs(20),
             network: None,
             clocks: Vec::new(),
-            served: false,
+            host: None,
             ignored: Vec::new(),
         }
     }
@@ -161,11 +164,12 @@ impl Test {
                 ensure!(network.tunnel.is_none(), "a test's network has no tunnel");
                 self.network = Some(network);
             }
-            "server" => {
-                ensure!(value == "nfs", "{value:?} is no server: nfs");
+            "server" | "client" => {
+                let role = Role::named(key, value);
+                self.host =
+                    Some(role.with_context(|| format!("{value:?} is no {key}: server nfs or stream, client curl"))?);
                 let user = self.network.as_ref().is_some_and(|network| network.user.is_some());
-                ensure!(user, "a server is reached by the network user, which comes first");
-                self.served = true;
+                ensure!(user, "a {key} is reached by the network user, which comes first");
             }
             "faults" => {
                 let network = self.network.as_mut().context("faults are those of a network, which comes first")?;
@@ -355,7 +359,10 @@ mod tests {
             ("//@ faults: 1 2", "tests/one.rs:1: faults are those of a network, which comes first"),
             ("//@ server: nfs", "tests/one.rs:1: a server is reached by the network user, which comes first"),
             ("//@ clock: dec3100 vax", "tests/one.rs:1: there is no clock \"vax\""),
-            ("//@ network: user\n//@ server: nfs4", "tests/one.rs:2: \"nfs4\" is no server: nfs"),
+            (
+                "//@ network: user\n//@ server: nfs4",
+                "tests/one.rs:2: \"nfs4\" is no server: server nfs or stream, client curl",
+            ),
             ("//@ network: 2\n//@ faults: 1 250001", "tests/one.rs:2: faults are SEED N, N to 250000"),
             ("//@ except-hazard: fpu", "tests/one.rs:1: why is the rule fpu not to be applied?"),
             ("//@ except-hazard: gpu none", "tests/one.rs:1: \"gpu\": there is no such rule"),

@@ -23,6 +23,7 @@ mod gdb;
 mod gdb_stub;
 mod handler_times;
 mod hazards;
+mod host_end;
 mod host_tests;
 mod image;
 mod interface;

@@ -14,7 +14,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::build::{self, Guest, Kind};
 use crate::directives::Test;
-use crate::file_server::{self, FileServer};
+use crate::host_end::{HostEnd, Role};
 use crate::latency::{self, Longest};
 use crate::machine::{Clock, Cpu, Job, Machine};
 use crate::run::{boot_and_type, repeat};
@@ -269,9 +269,9 @@ fn program_trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Result<
             test.clocks.iter().filter(|_| machine.has_clock()).map(|&clock| (clock, format!("-{}", clock.name())));
         for (clock, of_clock) in iter::once((latency::CLOCK, String::new())).chain(clocks) {
             let (bench, program, test) = (Arc::clone(bench), name.clone(), test.clone());
-            let served = test.served.then(|| bench.workspace.clone());
-            // What can't be served here is no failure of what asks.
-            let prepare = move || served.map_or(Ok(()), |workspace| prepare_server(&workspace));
+            let host = test.host.map(|role| (role, bench.workspace.clone()));
+            // What this host can't do is no failure of the machine's.
+            let prepare = move || host.map_or(Ok(()), |(role, workspace)| prepare_host(role, &workspace));
             let run = move || bench.boot(machine, clock, &program, &test);
             trials.push(timed_if(format!("{shown}{suffix}{of_clock}"), prepare, run).with_ignored_flag(ignored));
         }
@@ -279,13 +279,12 @@ fn program_trials(bench: &Arc<Bench>, machine: Machine, suffix: &str) -> Result<
     Ok(trials)
 }
 
-/// Whether a server of files can be started here; it is installed if that can be done.
-fn prepare_server(workspace: &Workspace) -> Result<()> {
-    // One after the other: all tests that ask one begin with this.
+/// Whether this host can do its part; what that needs is installed if that can be done.
+fn prepare_host(role: Role, workspace: &Workspace) -> Result<()> {
+    // One after the other: all tests in which it has one begin with this.
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    ensure_all(workspace, &[Need::FileServer])?;
-    file_server::check()
+    role.prepare(workspace)
 }
 
 /// `aegis_fault_spin` is `fault_spin` in the area `aegis`.
@@ -306,26 +305,27 @@ impl Bench {
             }
             self.guest.write_image_of(&self.workspace, machine, &format!("{machine}-{name}"), &files)
         };
-        let server = match test.served.then(FileServer::start).transpose() {
-            Ok(server) => server,
+        let mut network = test.network.clone();
+        let user = network.as_mut().and_then(|network| network.user.as_mut());
+        let host = test.host.zip(user).map(|(role, user)| HostEnd::start(role, &self.workspace, user));
+        let host = match host.transpose() {
+            Ok(host) => host,
             Err(error) => return Err(format!("{error:#}").into()),
         };
         let mut words = test.run.clone();
-        if let (Some(server), Some(first)) = (&server, words.first_mut()) {
-            first.push_str(&server.argument());
+        if let (Some(host), Some(first)) = (&host, words.first_mut()) {
+            first.push_str(&host.argument());
         }
         let arguments = || build::boot_arguments(&words);
         let (image, arguments) = match image().and_then(|image| Ok((image, arguments()?))) {
             Ok(ready) => ready,
             Err(error) => return Err(format!("{error:#}").into()),
         };
-        let network = test.network.clone();
         let job = Job { clock, network, ..Job::new(&image, &arguments, test.timeout) };
-        self.run(machine, &job, test)?;
-        match server.map_or(Ok(()), |server| server.compare()) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(format!("{error:#}").into()),
-        }
+        let run = self.run(machine, &job, test);
+        let host = host.map_or(Ok(()), HostEnd::finish);
+        // What the machine says of its failure tells more.
+        run.and(host.map_err(|error| format!("{error:#}").into()))
     }
 
     /// Makes a run and compares it with what a test, and the bound on the kernel's paths, expect. A failure shows the

@@ -26,7 +26,7 @@ use aegis_abi::mark::{END, ID_MASK, WORD};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-pub use self::network::Network;
+pub use self::network::{Network, User};
 use crate::build::{Board, program_name};
 
 /// A machine.

@@ -1,0 +1,28 @@
+//! A real client, which nobody here has written, on this host: curl makes 1,000 requests of what serves the archive by HTTP, 16 at
+//! once, and has the file whole each time: on all machines, over QEMU's network.
+//@ run: init,exos_net_http_host
+//@ archive: exos_net_http_host httpd motd
+//@ network: user
+//@ client: curl
+//@ timeout: 240
+//@ expect: exos_net_http_host: 1000 requests were answered
+
+#![no_std]
+#![no_main]
+
+use exos::println;
+use exos::process::{Spawn, file, spawn, wait};
+use exos_rt::net;
+
+exos::process!(main);
+
+fn main() -> u32 {
+    let files = [file::INPUT, file::OUTPUT, file::ERROR];
+    // Its address it learns by DHCP.
+    let httpd =
+        spawn(&Spawn { program: "httpd", arguments: &["httpd", "80", "1000"], variables: &[], files, job: None });
+    assert_eq!(wait(Some(httpd.unwrap())).unwrap().1.code(), 0);
+    assert_eq!(net::filters().count(), 0, "filters are left");
+    println!("exos_net_http_host: 1000 requests were answered");
+    0
+}
