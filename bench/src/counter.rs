@@ -53,7 +53,7 @@ pub struct Station {
 struct Packet([u8; 2], [u8; BYTES]);
 
 impl Station {
-    /// The first (0) or the second (1) of the two.
+    /// The first (0) or the second (1) of two machines on a segment of the model's.
     ///
     /// # Panics
     /// If there is no network, or it is there already.
@@ -62,6 +62,19 @@ impl Station {
         let me = net::address().expect("there is a network");
         let mut other = me;
         other[5] ^= 3;
+        Self::between(me, other, number)
+    }
+
+    /// The first or the second, if the other's interface has this address.
+    ///
+    /// # Panics
+    /// As [`Station::new`].
+    #[must_use]
+    pub fn opposite(other: [u8; 6], number: usize) -> Self {
+        Self::between(net::address().expect("there is a network"), other, number)
+    }
+
+    fn between(me: [u8; 6], other: [u8; 6], number: usize) -> Self {
         let mut packet = [0; BYTES];
         packet[..6].copy_from_slice(&other);
         packet[6..12].copy_from_slice(&me);
@@ -133,6 +146,11 @@ impl Station {
         let none = [Set { pipes: [0; 4], own: 0, own_words: 0 }; SETS];
         let handler = Handler::install(&region, &counting(), 1000, none).expect("it is a good handler");
         (region, handler)
+    }
+
+    /// Goes: nobody gets the other's packets any more.
+    pub fn close(self) {
+        self.endpoint.close();
     }
 }
 

@@ -12,6 +12,9 @@
 //! | 22 | 2 | where in it a number of four bytes stands that counts up from 0; 0 for nowhere |
 //! | 24 | 2 | bytes of its beginning |
 //! | 26 | | how each frame begins |
+//!
+//! And it is the other end of a round trip: a UDP/IP packet to its [`COUNTER_PORT`], without a checksum of UDP's, comes back from
+//! there with 1 added to its first word of data, which is little-endian.
 
 #![allow(dead_code, reason = "not every program needs all of it")]
 
@@ -25,3 +28,7 @@ pub const AS_IT_IS: u8 = 1;
 pub const DAMAGED: u8 = 2;
 /// Where the beginning of the frames stands.
 pub const TEMPLATE: usize = 26;
+/// The port at which it counts.
+pub const COUNTER_PORT: u16 = 7002;
+/// Where in a packet the counter is.
+pub const COUNTER: usize = 42;

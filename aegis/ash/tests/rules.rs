@@ -190,8 +190,8 @@ fn each_rule_refuses() {
     let body = [jal(4 * SEND), nothing].repeat(100);
     let again = returning(&[&body[..], &[bne(t0, t1, -201), nothing]].concat());
     let handler = Handler { words: &again, region_bytes: REGION_BYTES };
-    rewritten_with(&handler, 300).expect("as much can be charged");
-    assert_eq!(rewritten_with(&handler, 330).map(|_| ()), Err(Refusal { word: 200, rule: Rule::Loop }));
+    rewritten_at(&handler, 300, CODE).expect("as much can be charged");
+    assert_eq!(rewritten_at(&handler, 330, CODE).map(|_| ()), Err(Refusal { word: 200, rule: Rule::Loop }));
 
     broken.sort_unstable();
     broken.dedup();
@@ -224,7 +224,7 @@ fn run(words: &[u32], budget: u32, change: impl Fn(&mut State)) -> State {
     let (done, code) = rewritten(words, REGION_BYTES).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let mut state = start(&mut Random(7), REGION_BYTES, 64);
     change(&mut state);
-    Processor::new(done, &code, REGION_BYTES).run(&state, budget).0
+    Processor::new(done, &code, REGION_BYTES).run(&state, budget)
 }
 
 #[test]

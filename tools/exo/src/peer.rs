@@ -1,11 +1,11 @@
-//! The station at the other end of the cable of a test: it sends what the guest asks it to send.
+//! The station at the other end of the cable of a test: it sends what the guest asks it to send, and counts with it.
 //!
 //! `tests/src/cable.rs` says how it is asked.
 
 #[path = "../../../tests/src/cable.rs"]
 mod cable;
 
-use cable::{AS_IT_IS, DAMAGED, PEER, TEMPLATE, TYPE};
+use cable::{AS_IT_IS, COUNTER, COUNTER_PORT, DAMAGED, PEER, TEMPLATE, TYPE};
 
 /// A frame to send, without check sequence.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,11 +22,33 @@ pub struct Reply {
 const FRAMES_MAX: u32 = 100_000;
 const BYTES_MAX: usize = 4096;
 
-/// What is to be sent for a frame that was received: nothing if it is no question to the station.
+/// What is to be sent for a frame that was received: nothing if it is neither a question to the station nor a counter.
 pub fn answer(frame: &[u8]) -> impl Iterator<Item = Reply> {
     let question = Question::read(frame);
     let count = question.as_ref().map_or(0, |question| question.count.min(FRAMES_MAX));
-    (0..count).filter_map(move |number| question.as_ref().map(|question| question.frame(number)))
+    let asked = (0..count).filter_map(move |number| question.as_ref().map(|question| question.frame(number)));
+    counted(frame).into_iter().chain(asked)
+}
+
+/// A counter's packet on its way back, if it is one.
+fn counted(frame: &[u8]) -> Option<Reply> {
+    let counter = frame.get(COUNTER..COUNTER + 4)?;
+    let next = u32::from_le_bytes(counter.try_into().ok()?).wrapping_add(1);
+    // IPv4 without options, UDP, its port, and no checksum.
+    let is_counter = frame[..6] == PEER
+        && frame[12..15] == [8, 0, 0x45]
+        && frame[23] == 17
+        && frame[36..38] == COUNTER_PORT.to_be_bytes()
+        && frame[40..42] == [0; 2];
+    is_counter.then(|| {
+        let mut data = frame.to_vec();
+        // The addresses of Ethernet, those of IP, and the ports change places; the header's sum does not change by that.
+        data[..12].rotate_left(6);
+        data[26..34].rotate_left(4);
+        data[34..38].rotate_left(2);
+        data[COUNTER..COUNTER + 4].copy_from_slice(&next.to_le_bytes());
+        Reply { data, as_it_is: false, damaged: false }
+    })
 }
 
 /// What the guest asks for.
@@ -87,6 +109,33 @@ mod tests {
         assert_eq!(frames[1].data, [9, 9, 0, 0, 0, 1, 9, 9, 8, 9]);
         assert!(frames.len() == 2 && frames[0].as_it_is && !frames[0].damaged);
         assert_eq!(answer(&question(DAMAGED, 1, 4, 0, &[9; 8])).next().unwrap().data, [9; 4]);
+    }
+
+    #[test]
+    fn counters_come_back() {
+        let mut packet: Vec<u8> = (0..60).collect();
+        packet[..6].copy_from_slice(&PEER);
+        packet[12..15].copy_from_slice(&[8, 0, 0x45]);
+        packet[23] = 17;
+        packet[36..38].copy_from_slice(&COUNTER_PORT.to_be_bytes());
+        packet[40..42].fill(0);
+        packet[COUNTER..COUNTER + 4].copy_from_slice(&[255, 255, 0, 7]);
+        let replies: Vec<_> = answer(&packet).collect();
+        let [Reply { data, as_it_is: false, damaged: false }] = &replies[..] else { panic!("{replies:?}") };
+        assert_eq!(data[..12], [&packet[6..12], &PEER].concat());
+        assert_eq!(data[26..34], [30, 31, 32, 33, 26, 27, 28, 29]);
+        assert_eq!(data[34..38], [&COUNTER_PORT.to_be_bytes()[..], &[34, 35]].concat());
+        assert_eq!(data[COUNTER..COUNTER + 4], [0, 0, 1, 7]);
+        for same in [12..26, 38..COUNTER, COUNTER + 4..60] {
+            assert_eq!(data[same.clone()], packet[same]);
+        }
+        // Nobody else's, of no other protocol or port, with no checksum that is right no more, and not cut off.
+        for at in [0, 12, 14, 23, 36, 40] {
+            let mut other = packet.clone();
+            other[at] ^= 1;
+            assert_eq!(answer(&other).count(), 0, "{at}");
+        }
+        assert_eq!(answer(&packet[..COUNTER + 3]).count(), 0);
     }
 
     #[test]

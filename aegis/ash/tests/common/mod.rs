@@ -9,6 +9,8 @@ use decstation::{Config, Limits, Machine, Stop};
 use hazard::{Options, check_code};
 use mips1::{Instruction, Opcode};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 pub const STUBS: u32 = 0x8002_0000;
@@ -87,11 +89,11 @@ fn kernels() -> Kernels {
     asm.beq(R::T1, R::ZERO, &mut good);
     fail(&mut asm);
     asm.bind(&mut good);
+    asm.sll(R::T0, R::A2, 3);
+    asm.subu(R::T9, R::T9, R::T0);
     asm.bgez(R::T9, &mut more);
     asm.b_to(overrun);
     asm.bind(&mut more);
-    asm.sll(R::T0, R::A2, 3);
-    asm.subu(R::T9, R::T9, R::T0);
     asm.and(R::A0, R::A0, R::S6);
     asm.or(R::A0, R::A0, R::GP);
     asm.addu(R::A1, R::A1, R::S5);
@@ -127,21 +129,21 @@ fn kernels() -> Kernels {
 /// Rewrites a handler with one entry.
 pub fn rewritten(words: &[u32], region_bytes: u32) -> Result<(Rewritten, Vec<u32>), Refusal> {
     let handler = Handler { words, region_bytes };
-    rewritten_with(&handler, CALL_COST)
+    rewritten_at(&handler, CALL_COST, CODE)
 }
 
-/// Rewrites a handler, with calls that cost so much; in one go and in pieces, with the same result.
-pub fn rewritten_with(handler: &Handler, call_cost: u16) -> Result<(Rewritten, Vec<u32>), Refusal> {
+/// Rewrites a handler, with calls that cost so much, to be executed at an address; in one go and in pieces, with the same result.
+pub fn rewritten_at(handler: &Handler, call_cost: u16, at: u32) -> Result<(Rewritten, Vec<u32>), Refusal> {
     let count = handler.words.len().min(WORDS_MAX);
     // What was there before is not to matter.
     let mut code = vec![0xdead_beef; words_max(count)];
     let mut places = vec![Place::default(); count];
     let mut kernel = kernels().kernel;
     kernel.calls.iter_mut().for_each(|stub| stub.cost = call_cost);
-    let done = rewrite(handler, &kernel, CODE, &mut code, &mut places);
+    let done = rewrite(handler, &kernel, at, &mut code, &mut places);
     for limit in [1, 7] {
         let (mut pieces, mut places) = (vec![0xdead_beef; words_max(count)], vec![Place::default(); count]);
-        let in_pieces = Rewriting::begin(handler, &kernel, CODE, &mut places).and_then(|mut rewriting| {
+        let in_pieces = Rewriting::begin(handler, &kernel, at, &mut places).and_then(|mut rewriting| {
             loop {
                 if let Some(done) = rewriting.step(handler, &kernel, &mut pieces, &mut places, limit)? {
                     return Ok(done);
@@ -154,20 +156,22 @@ pub fn rewritten_with(handler: &Handler, call_cost: u16) -> Result<(Rewritten, V
     let done = done?;
     assert!(done.words <= code.len(), "{} of {}", done.words, code.len());
     code.truncate(done.words);
+    let dearest = charges(handler.words, &code).into_iter().max().unwrap_or(0);
+    assert_eq!(dearest, done.round as i32);
     Ok((done, code))
 }
 
-/// Checks rewritten code as it stands: it has no hazard, and nothing privileged; and every memory access and jump is one
+/// Checks rewritten code as it stands at an address: it has no hazard, and nothing privileged; and every memory access and jump is one
 /// of those that rewriting makes.
-pub fn inspect(code: &[u32]) {
+pub fn inspect(base: u32, code: &[u32]) {
     // Jumps into the kernel are none within the code.
     let options = Options { except: vec![hazard::Rule::Target], ..Options::default() };
-    let findings = check_code(CODE, code, &options);
+    let findings = check_code(base, code, &options);
     assert!(findings.is_empty(), "{findings:?}");
     let kernel = kernels().kernel;
     let calls: Vec<u32> = kernel.calls.iter().map(|stub| stub.address).collect();
     for (n, &word) in code.iter().enumerate() {
-        let at = CODE + 4 * n as u32;
+        let at = base + 4 * n as u32;
         let instruction = Instruction::decode(word).expect("MIPS I");
         let mut bases = [1, 24, 31].to_vec();
         if instruction.loads().is_some() {
@@ -187,7 +191,7 @@ pub fn inspect(code: &[u32]) {
             _ => {
                 assert_eq!(instruction.coprocessor(), None);
                 if let Some(target) = instruction.target(at) {
-                    assert!((CODE..CODE + 4 * code.len() as u32).contains(&target), "{}", instruction.at(at));
+                    assert!((base..base + 4 * code.len() as u32).contains(&target), "{}", instruction.at(at));
                 }
             }
         }
@@ -202,23 +206,39 @@ pub struct State {
     pub region: Vec<u8>,
     pub message: Vec<u8>,
     pub outcome: Outcome,
+    /// What is left of the budget.
+    pub left: i32,
 }
 
-/// What the watcher has seen.
+/// What the watcher has seen of the handler that runs.
 #[derive(Default, Clone)]
 struct Seen {
+    /// Its code, and what it may read of the message.
+    code: Range<u32>,
+    message: Range<u32>,
     /// Instructions of the handler, and calls.
     instructions: u64,
     calls: u64,
     wrong: Option<String>,
 }
 
-/// A machine with a handler.
+/// A machine with handlers.
 pub struct Processor {
     machine: Machine,
     seen: Arc<Mutex<Seen>>,
-    rewritten: Rewritten,
+    /// Each, and where its code is.
+    handlers: Vec<(Rewritten, Range<u32>)>,
     region_bytes: u32,
+}
+
+/// How a handler ended.
+pub struct Ended {
+    pub outcome: Outcome,
+    /// As in [`State`].
+    pub registers: [u32; 32],
+    pub left: i32,
+    /// What it cost.
+    pub cost: u64,
 }
 
 fn poke(machine: &mut Machine, at: u32, bytes: impl IntoIterator<Item = u8>) {
@@ -237,17 +257,29 @@ const STACK: u32 = 0x8001_f000;
 impl Processor {
     /// With rewritten code, which is inspected first.
     pub fn new(rewritten: Rewritten, code: &[u32], region_bytes: u32) -> Self {
-        inspect(code);
+        Self::with_chain(&[(rewritten, code)], region_bytes)
+    }
+
+    /// With several that stand one behind the other.
+    pub fn with_chain(chain: &[(Rewritten, &[u32])], region_bytes: u32) -> Self {
         let mut machine = Machine::new(Config { timed: false, ram_mb: 1, ..Config::default() });
         poke_words(&mut machine, STUBS, &kernels().words);
-        poke_words(&mut machine, CODE, code);
+        let mut handlers = Vec::new();
+        let mut at = CODE;
+        for &(rewritten, code) in chain {
+            inspect(at, code);
+            poke_words(&mut machine, at, code);
+            let range = at..at + 4 * code.len() as u32;
+            at = range.end;
+            handlers.push((rewritten, range));
+        }
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (watcher, code) = (seen.clone(), CODE..CODE + 4 * code.len() as u32);
+        let watcher = seen.clone();
         let region = REGION_AT..REGION_AT + region_bytes + GUARD;
-        let message = MESSAGE_AT..MESSAGE_AT + rewritten.message_bytes;
         let mut before = 0;
         machine.set_tracer(Some(Box::new(move |step| {
             let mut seen = watcher.lock().expect("nobody panicked");
+            let (code, message) = (seen.code.clone(), seen.message.clone());
             let inside =
                 |address: u32, bytes: u32| region.contains(&address) && region.contains(&(address + bytes - 1));
             let mut wrong = |what: &str| {
@@ -280,17 +312,39 @@ impl Processor {
             }
             seen.instructions += 1;
         })));
-        Self { machine, seen, rewritten, region_bytes }
+        Self { machine, seen, handlers, region_bytes }
     }
 
-    /// Runs it with a budget; what is left, and how many instructions it took.
-    pub fn run(&mut self, start: &State, budget: u32) -> (State, u64) {
-        let Self { machine, rewritten, .. } = self;
-        assert!(start.message.len() as u32 >= rewritten.message_bytes, "it does not run");
-        poke(machine, REGION_AT, start.region.iter().copied());
-        poke(machine, MESSAGE_AT, start.message.iter().copied());
-        poke_words(machine, STACK, &[start.message.len() as u32]);
-        start.registers.iter().enumerate().for_each(|(n, &value)| machine.set_register(n, value));
+    /// Runs it with a budget; what it leaves.
+    pub fn run(&mut self, start: &State, budget: u32) -> State {
+        assert!(start.message.len() as u32 >= self.handlers[0].0.message_bytes, "it does not run");
+        self.place(start);
+        let Ended { outcome, registers, left, .. } = self.enter(0, &start.registers, budget);
+        let [region, message] = self.memory(start);
+        State { registers, region, message, outcome, left }
+    }
+
+    /// Puts region and message where handlers find them.
+    pub fn place(&mut self, start: &State) {
+        poke(&mut self.machine, REGION_AT, start.region.iter().copied());
+        poke(&mut self.machine, MESSAGE_AT, start.message.iter().copied());
+        poke_words(&mut self.machine, STACK, &[start.message.len() as u32]);
+    }
+
+    /// What is in region and message now, which are as long as these.
+    pub fn memory(&self, start: &State) -> [Vec<u8>; 2] {
+        let peek = |at: u32, bytes: usize| {
+            (0..bytes as u32).map(|n| self.machine.peek_byte(at + n).expect("memory")).collect()
+        };
+        [peek(REGION_AT, start.region.len()), peek(MESSAGE_AT, start.message.len())]
+    }
+
+    /// Runs one of the handlers with these registers and a budget, on what is [placed](Processor::place).
+    pub fn enter(&mut self, number: usize, registers: &[u32; 32], budget: u32) -> Ended {
+        let Self { machine, handlers, .. } = self;
+        let (rewritten, ref code) = handlers[number];
+        assert!(code.contains(&rewritten.entry));
+        registers.iter().enumerate().for_each(|(n, &value)| machine.set_register(n, value));
         let mut reserved = vec![(REGION, REGION_AT), (MESSAGE, MESSAGE_AT), (29, STACK)];
         reserved.extend(MASKS.into_iter().zip(masks(self.region_bytes)));
         reserved.iter().for_each(|&(register, value)| machine.set_register(register.into(), value));
@@ -299,22 +353,17 @@ impl Processor {
         [1, 24, 26, 31].into_iter().for_each(|register| machine.set_register(register, 0xdead_0000));
         machine.set_register(27, rewritten.entry);
         machine.set_pc(kernels().enter);
-        *self.seen.lock().expect("nobody panicked") = Seen::default();
-        let limit = 40 * (u64::from(budget) + u64::from(rewritten.straight) + u64::from(rewritten.round));
-        let stop = machine.run(Limits::instructions(limit));
+        let message = MESSAGE_AT..MESSAGE_AT + rewritten.message_bytes;
+        *self.seen.lock().expect("nobody panicked") = Seen { code: code.clone(), message, ..Seen::default() };
+        // The bound that is promised.
+        let most = u64::from(budget) + u64::from(rewritten.straight) + u64::from(rewritten.round);
+        let stop = machine.run(Limits::instructions(40 * most));
         assert_eq!(stop, Stop::Halted, "{}", machine.describe(&stop));
         let seen = self.seen.lock().expect("nobody panicked").clone();
         assert_eq!(seen.wrong, None);
-        // The bound that is promised; a call counts as what the kernel says that it costs.
-        let most = u64::from(budget) + u64::from(rewritten.straight) + u64::from(rewritten.round);
-        let cost = seen.instructions + seen.calls.saturating_sub(1) * u64::from(CALL_COST);
-        assert!(cost <= most, "{cost} of {most}");
         for (register, value) in reserved {
             assert_eq!(machine.register(register.into()), value, "register {register}");
         }
-        let peek = |at: u32, bytes: usize| -> Vec<u8> {
-            (0..bytes as u32).map(|n| machine.peek_byte(at + n).expect("memory")).collect()
-        };
         let outcome = match machine.register(27) {
             1 if machine.register(2) == CONSUMED => Outcome::Consumed,
             1 => Outcome::Passed,
@@ -324,45 +373,59 @@ impl Processor {
             6 => Outcome::BadTransfer,
             other => panic!("ended by {other}"),
         };
-        let left = State {
-            registers: std::array::from_fn(|n| if USABLE >> n & 1 != 0 { machine.register(n) } else { 0 }),
-            region: peek(REGION_AT, start.region.len()),
-            message: peek(MESSAGE_AT, start.message.len()),
-            outcome,
-        };
-        (left, seen.instructions)
+        let left = machine.register(BUDGET.into()) as i32;
+        // A call counts as what the kernel says that it costs; the last one is the end.
+        let cost = seen.instructions + seen.calls.saturating_sub(1) * u64::from(CALL_COST);
+        assert!(cost <= most, "{cost} of {most}");
+        // Who is not stopped by it is charged what it has taken at least, and no more than the bound.
+        let charged = i64::from(rewritten.straight) + i64::from(budget) - i64::from(left);
+        if outcome != Outcome::Overrun {
+            assert!((cost as i64..=most as i64).contains(&charged), "{cost}, {charged} charged, of {most}");
+        }
+        let registers = std::array::from_fn(|n| if USABLE >> n & 1 != 0 { machine.register(n) } else { 0 });
+        Ended { outcome, registers, left, cost }
     }
 }
 
 // --- What a handler means. -------------------------------------------------------------------------------------------
 
-/// How a handler's interpretation ended.
-pub struct Interpreted {
-    pub state: State,
-    /// How often it went back.
-    pub rounds: u64,
-    /// Bytes that it copied.
-    pub copied: u64,
+/// What each of a handler's words takes from the budget in the code that it became: branches back take something.
+fn charges(words: &[u32], code: &[u32]) -> Vec<i32> {
+    use Opcode::*;
+    let mut taken = code.iter().filter_map(|&word| {
+        let i = Instruction::decode(word).expect("MIPS I");
+        (i.opcode() == Addiu && i.rt() == R::T9).then(|| -i32::from(i.offset()))
+    });
+    let charge = |&word: &u32| {
+        let i = Instruction::decode(word).expect("MIPS I");
+        let back = matches!(i.opcode(), Beq | Bne | Blez | Bgtz | Bltz | Bgez) && i.offset() < 0;
+        if back { taken.next().expect("each branch back takes from the budget") } else { 0 }
+    };
+    let charges: Vec<_> = words.iter().map(charge).collect();
+    assert_eq!(taken.next(), None, "nothing else does");
+    charges
 }
 
-/// Interprets a handler's words as its owner wrote them; nothing if it takes more than `steps`.
-pub fn interpret(words: &[u32], region_bytes: u32, start: &State, steps: usize) -> Option<Interpreted> {
+/// Interprets a handler's words as its owner wrote them, but for what rounds cost in the `code` that they became; what it leaves.
+pub fn interpret(words: &[u32], code: &[u32], region_bytes: u32, start: &State, budget: u32) -> State {
+    let charges = charges(words, code);
     let mut state = start.clone();
     state.registers[usize::from(REGION)] = REGION_AT;
     state.registers[usize::from(MESSAGE)] = MESSAGE_AT;
-    let (mut rounds, mut copied) = (0, 0);
+    state.left = budget as i32;
     let (mut at, mut hi, mut lo) = (0, 0, 0);
     let mut outcome = None;
-    let mut step = 0;
     while outcome.is_none() {
-        step += 1;
-        if step > steps {
-            return None;
-        }
         let i = Instruction::decode(words[at]).expect("MIPS I");
         let mut next = at + 1;
         if i.has_delay_slot() {
             next = at + 2;
+            let is_over = charges[at] != 0 && state.left < 0;
+            state.left -= charges[at];
+            if is_over {
+                outcome = Some(Outcome::Overrun);
+                break;
+            }
             let (s, t) = (state.registers[usize::from(i.rs().number())], state.registers[usize::from(i.rt().number())]);
             let taken = match i.opcode() {
                 Opcode::Beq => s == t,
@@ -380,11 +443,7 @@ pub fn interpret(words: &[u32], region_bytes: u32, start: &State, steps: usize) 
                     let consumed = state.registers[2] == CONSUMED;
                     outcome = Some(if consumed { Outcome::Consumed } else { Outcome::Passed });
                 }
-                Opcode::Jal => outcome = call(&mut state, i.word() & 0x3ff_ffff, region_bytes, &mut copied),
-                _ if target <= at => {
-                    rounds += 1;
-                    next = if taken { target } else { next };
-                }
+                Opcode::Jal => outcome = call(&mut state, i.word() & 0x3ff_ffff, region_bytes),
                 _ => next = if taken { target } else { next },
             }
         } else if i.memory().is_some() {
@@ -417,7 +476,7 @@ pub fn interpret(words: &[u32], region_bytes: u32, start: &State, steps: usize) 
     }
     state.outcome = outcome.expect("it has ended");
     (0..32).filter(|n| USABLE >> n & 1 == 0).for_each(|n| state.registers[n] = 0);
-    Some(Interpreted { state, rounds, copied })
+    state
 }
 
 /// Executes an instruction that only computes.
@@ -514,7 +573,7 @@ fn access(state: &mut State, i: Instruction, region_bytes: u32) {
 }
 
 /// What the stubs do.
-fn call(state: &mut State, number: u32, region_bytes: u32, copied: &mut u64) -> Option<Outcome> {
+fn call(state: &mut State, number: u32, region_bytes: u32) -> Option<Outcome> {
     let [a0, a1, a2] = [state.registers[4], state.registers[5], state.registers[6]];
     let result = match number {
         LOAD => {
@@ -530,7 +589,10 @@ fn call(state: &mut State, number: u32, region_bytes: u32, copied: &mut u64) -> 
             let Some(bytes) = end.and_then(|end| state.message.get(from..end)) else {
                 return Some(Outcome::BadTransfer);
             };
-            *copied += bytes.len() as u64;
+            state.left -= 8 * bytes.len() as i32;
+            if state.left < 0 {
+                return Some(Outcome::Overrun);
+            }
             let to = (a0 & (region_bytes - 1)) as usize;
             state.region[to..to + bytes.len()].copy_from_slice(bytes);
             0
@@ -694,7 +756,8 @@ fn fixed() -> impl Strategy<Value = u32> {
     ]
 }
 
-fn piece() -> impl Strategy<Value = Piece> {
+/// A part of a handler.
+pub fn piece() -> impl Strategy<Value = Piece> {
     use mips1::encode::*;
     let branch = (0..6_u8, register(), register()).prop_map(|(which, s, t)| match which {
         0 => beq(s, t, 0),
@@ -765,5 +828,13 @@ pub fn start(random: &mut Random, region_bytes: u32, message_bytes: u32) -> Stat
     let length = (64 + random.below(64)).max(message_bytes as usize);
     let mut bytes = |count: usize| (0..count).map(|_| random.next() as u8).collect();
     let region = bytes((region_bytes + GUARD) as usize);
-    State { registers, region, message: bytes(length), outcome: Outcome::Skipped }
+    State { registers, region, message: bytes(length), outcome: Outcome::Skipped, left: 0 }
+}
+
+/// Tries so many cases; one that fails is made as small as can be.
+pub fn cases<S: Strategy>(count: u32, strategy: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { cases: count, max_shrink_iters: 3000, ..ProptestConfig::default() };
+    if let Err(error) = TestRunner::new(config).run(&strategy, test) {
+        panic!("{error}");
+    }
 }
