@@ -68,23 +68,32 @@ fn let_go(descriptor: &Shared<u32>, patient: bool) -> Result<(), Fail> {
     match open.kind.get() {
         kind::PIPE_READ | kind::SERVED_READ => pipe::close(what, true),
         kind::PIPE_WRITE => pipe::close(what, false),
-        kind::SERVED_WRITE => {
-            open.what.set(Open::NONE);
-            if what != Open::NONE {
-                pipe::close(what, false);
-            }
-            if patient {
-                // Who is killed meanwhile has it still, and closes it without waiting.
-                descriptor.set(place);
-                result = scheme::hear(open.offset.get()).map(drop);
-                descriptor.set(0);
-            }
-            pipe::close(open.offset.get(), true);
-        }
+        kind::SERVED_WRITE => result = finish(open, descriptor, place, patient),
         kind::STORED | kind::APPENDED => store::close(what),
         _ => {}
     }
     open.references.set(0);
+    result
+}
+
+/// Ends what is written to a file that is served.
+#[cold]
+#[inline(never)]
+fn finish(open: &Open, descriptor: &Shared<u32>, place: u32, patient: bool) -> Result<(), Fail> {
+    let (bytes, answers) = (open.what.get(), open.offset.get());
+    // Who was killed while it waited has been here before.
+    if bytes != Open::NONE {
+        open.what.set(Open::NONE);
+        pipe::close(bytes, false);
+    }
+    let mut result = Ok(());
+    if patient {
+        // Who is killed meanwhile has it still, and closes it without waiting.
+        descriptor.set(place);
+        result = scheme::hear(answers).map(drop);
+        descriptor.set(0);
+    }
+    pipe::close(answers, true);
     result
 }
 

@@ -158,6 +158,8 @@ impl Image {
     }
 
     /// Reads in a file that is not the archive's. Behind its data there are zeros then, up to the end of a page.
+    #[cold]
+    #[inline(never)]
     fn load(program: &str, variables: &[&str]) -> Result<Self, Fail> {
         let (mut frames, bytes) = loaded::read(program, variables)?;
         let physical = frames.physical();

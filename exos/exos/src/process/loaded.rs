@@ -107,6 +107,8 @@ fn read_from(descriptor: u32) -> Result<(Frames, usize), Fail> {
 }
 
 /// Gives an environment a copy of this process's text, which is its own; the physical address.
+#[cold]
+#[inline(never)]
 pub(crate) fn copy_text(env: EnvId, [text, _, pages]: [u32; 3]) -> Result<u32, Error> {
     let mut frames = Frames::allocate(pages)?;
     // SAFETY: both have so many pages, and the text does not change.

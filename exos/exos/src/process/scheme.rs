@@ -98,6 +98,8 @@ fn start(
 }
 
 /// Opens a file to be read: a descriptor.
+#[cold]
+#[inline(never)]
 pub(crate) fn open(name: (&str, &str), variables: &[&str]) -> Result<u32, Fail> {
     let (read, write) = Held::pipe()?;
     let nothing = Held(file::open("/dev/null")?);
@@ -112,6 +114,8 @@ pub(crate) fn open(name: (&str, &str), variables: &[&str]) -> Result<u32, Fail> 
 }
 
 /// Opens a file to be written, anew or at its end: a descriptor.
+#[cold]
+#[inline(never)]
 pub(crate) fn create(name: (&str, &str), appended: bool, variables: &[&str]) -> Result<u32, Fail> {
     let (read, write) = Held::pipe()?;
     let (answers, answer) = Held::pipe()?;
