@@ -10,6 +10,7 @@
 //@ expect: sh: nfs:given/nothing/new: no such file
 //@ expect: nfs: which server?
 //@ expect: cat: nfs:given/some: who serves it has failed
+//@ expect: nfs: /exo: the server does not answer
 //@ expect: exos_net_nfs_files: as it should
 
 #![no_std]
@@ -17,7 +18,7 @@
 
 use core::fmt::Write;
 use exos::println;
-use exos::process::table::{DESCRIPTORS, Status, signal};
+use exos::process::table::{DESCRIPTORS, Status, signal, state, world};
 use exos::process::{self, Fail, Spawn, arguments, children, exec, file, fork, kill, loaded, spawn, wait};
 use exos_rt::archive;
 use heapless::String;
@@ -32,6 +33,8 @@ const NET: &str = "NET=10.0.2.15/24,10.0.2.2";
 /// A file of the server's, and its bytes.
 const LARGE: &str = "nfs:given/some/file 20000";
 const LARGE_BYTES: usize = 20_000;
+/// A port at which nobody is.
+const SILENT: u16 = 1;
 /// Ticks in which those that served files have ended.
 const PATIENCE: u32 = 64 * 60;
 
@@ -40,21 +43,26 @@ struct Test {
     server: String<64>,
     /// A directory that the server does not have.
     nowhere: String<64>,
+    /// A port of its host at which nobody is.
+    silent: String<64>,
 }
 
 fn main() -> u32 {
     let mut words = arguments().skip(1);
     let mut next = || words.next().unwrap();
     let (host, nfs, mount) = (next(), next(), next());
-    let mut test = Test { server: String::new(), nowhere: String::new() };
+    let mut test = Test { server: String::new(), nowhere: String::new(), silent: String::new() };
     write!(test.server, "NFS={host}:/exo,{nfs},{mount}").unwrap();
     write!(test.nowhere, "NFS={host}:/nowhere,{nfs},{mount}").unwrap();
-    let cases: [(&str, fn(&Test)); 7] = [
+    write!(test.silent, "NFS={host}:/exo,{SILENT},{SILENT}").unwrap();
+    let cases: [(&str, fn(&Test)); 9] = [
         ("the shell", shell),
         ("reading", reading),
         ("writing", writing),
         ("who reads no more", left_early),
         ("who is killed", killed),
+        ("servants that end", servants_end),
+        ("a silent server", silence),
         ("what is refused", refused),
         ("programs", programs),
     ];
@@ -192,21 +200,67 @@ fn writing(test: &Test) {
     assert_eq!(test.sh("nfs rm new"), 0);
 }
 
-/// Who serves a file ends when nobody reads on, or waits for its beginning.
+/// Who serves a file ends when nobody reads on.
 fn left_early(test: &Test) {
     let from = test.open(LARGE).unwrap();
     assert_eq!(file::read(from, &mut [0; 10]), Ok(10));
     assert_eq!(file::close(from), Ok(()));
-    let pid = fork().unwrap();
-    if pid.is_none() {
-        let _ = test.open(LARGE);
-        loop {
-            process::block(None);
+}
+
+/// Kills all who serve files.
+fn kill_servants() {
+    for process in world().processes.iter().filter(|process| process.state.get() == state::RUNNING) {
+        if process.name(|name| name == "nfs") {
+            kill(process.pid.get(), signal::KILL).unwrap();
         }
     }
-    process::sleep(32);
-    kill(pid.unwrap(), signal::KILL).unwrap();
-    assert_eq!(wait(pid).unwrap().1, Status::signal(signal::KILL));
+}
+
+/// If who serves a file is killed it ends too early for who reads, and what was written is lost for who closes it, or ends.
+fn servants_end(test: &Test) {
+    let from = test.open(LARGE).unwrap();
+    kill_servants();
+    let (mut buffer, mut read) = ([0; 1000], 0);
+    let end = loop {
+        match file::read(from, &mut buffer) {
+            Ok(count @ 1..) => read += count,
+            end => break end,
+        }
+    };
+    assert!(end == Err(Fail::Failed) && read < LARGE_BYTES, "{end:?} behind {read}");
+    assert_eq!(file::close(from), Ok(()));
+    let to = test.create("nfs:new", false).unwrap();
+    let pid = fork().unwrap();
+    if pid.is_none() {
+        // It is the last that has the file.
+        process::sleep(32);
+        process::exit(0);
+    }
+    assert_eq!(file::close(to), Ok(()));
+    kill_servants();
+    assert_eq!(wait(pid).unwrap().1, Status::exit(1));
+    let to = test.create("nfs:new", false).unwrap();
+    kill_servants();
+    while file::write(to, &buffer).is_ok() {}
+    assert_eq!(file::write(to, b"x"), Err(Fail::Failed));
+    assert_eq!(file::close(to), Err(Fail::Failed));
+    assert_eq!(file::close(to), Err(Fail::BadDescriptor));
+    assert_eq!(test.sh("nfs rm new"), 0);
+}
+
+/// Who waits for a server that says nothing can be killed; and waits no longer than who serves the file.
+fn silence(test: &Test) {
+    let pid = fork().unwrap();
+    if pid.is_none() {
+        let _ = file::open_with(LARGE, &[NET, &test.silent]);
+        panic!("it is killed before");
+    }
+    process::sleep(64);
+    let start = exos_rt::call::clock();
+    kill(pid.unwrap(), signal::TERM).unwrap();
+    assert_eq!(wait(pid).unwrap().1, Status::signal(signal::TERM));
+    assert!(exos_rt::call::clock() - start < 64, "it has waited on");
+    assert_eq!(file::open_with(LARGE, &[NET, &test.silent]), Err(Fail::Failed));
 }
 
 /// What was written before is there, soon.
