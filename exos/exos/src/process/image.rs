@@ -4,6 +4,8 @@
 //! public; its data are pages that are the archive's until they are written to; the rest are pages of zeros. The maker
 //! fills in two frames, one that is pinned and the one that the stack begins in, and gives them away, with an empty one.
 //! The page table is made of that by the process itself, since its form is its program's.
+//!
+//! A program that is no file of the archive is read in before ([`loaded`]); its text and data are the process's own frames.
 
 use crate::page_table::{Memory, TABLE};
 use crate::process::loaded::{self, Frames};

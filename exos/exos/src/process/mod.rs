@@ -1,8 +1,8 @@
 //! Processes: environments of one world, with a number, a parent, descriptors, and an exit status.
 //!
-//! A process is an ELF file of the boot archive, linked as `process.ld` says, in an environment of its own. Nothing of
-//! it is known to the kernel. What processes share is a [`table`] in memory; what one does for another, it does to that
-//! table and to the other's environment, by the capability that the table has.
+//! A process is an ELF file of the boot archive, or of a server, linked as `process.ld` says, in an environment of its own.
+//! Nothing of it is known to the kernel. What processes share is a [`table`] in memory; what one does for another, it does
+//! to that table and to the other's environment, by the capability that the table has.
 //!
 //! ```ignore
 //! #![no_std]
