@@ -47,6 +47,9 @@ struct Test {
     silent: String<64>,
 }
 
+/// What is tested, and by what.
+type Case = (&'static str, fn(&Test));
+
 fn main() -> u32 {
     let mut words = arguments().skip(1);
     let mut next = || words.next().unwrap();
@@ -55,7 +58,7 @@ fn main() -> u32 {
     write!(test.server, "NFS={host}:/exo,{nfs},{mount}").unwrap();
     write!(test.nowhere, "NFS={host}:/nowhere,{nfs},{mount}").unwrap();
     write!(test.silent, "NFS={host}:/exo,{SILENT},{SILENT}").unwrap();
-    let cases: [(&str, fn(&Test)); 9] = [
+    let cases: [Case; 9] = [
         ("the shell", shell),
         ("reading", reading),
         ("writing", writing),
