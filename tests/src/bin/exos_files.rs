@@ -93,6 +93,9 @@ fn refused() {
     assert_eq!(file::create(long, false), Err(Fail::TooLong));
     assert_eq!(file::create("", false), Err(Fail::TooLong));
     assert_eq!(file::create("a\0b", false), Err(Fail::TooLong));
+    for opened in [file::open("nfs:a"), file::create("nfs:a", false)] {
+        assert_eq!(opened, Err(Fail::Unserved), "nobody here serves it");
+    }
     assert_eq!(remove("motd"), Err(Fail::ReadOnly));
     assert_eq!(remove("none"), Err(Fail::NotFound));
     assert_eq!(remove(long), Err(Fail::NotFound));

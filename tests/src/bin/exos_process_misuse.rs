@@ -80,6 +80,7 @@ fn damaged() {
     for name in ["", "none", "motd", "aegis", "bin/true", "true\0", "tru"] {
         assert_eq!(program(name), Err(Fail::NotFound), "{name}");
     }
+    assert_eq!(program("nfs:true"), Err(Fail::Unserved));
     assert_eq!(
         in_child(|| {
             DATA.set(2);

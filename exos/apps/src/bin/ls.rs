@@ -4,7 +4,7 @@
 #![no_main]
 
 use exos::process::file;
-use exos::process::{Fail, arguments, store};
+use exos::process::{arguments, store};
 use exos::{complain, println};
 
 exos::process!(main);
@@ -22,8 +22,8 @@ fn main() -> u32 {
     });
     let mut missing = 0;
     for name in names() {
-        if file::open(name).and_then(file::close) == Err(Fail::NotFound) {
-            complain!("{name}: {}", Fail::NotFound);
+        if let Err(error) = file::open(name).and_then(file::close) {
+            complain!("{name}: {error}");
             missing = 1;
         }
     }

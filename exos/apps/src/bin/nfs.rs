@@ -1,13 +1,15 @@
 //! Files of a server of NFS: `nfs ls [PATH]`, `cat PATH…`, `put PATH`, `cp FROM TO`, `mv FROM TO`, `rm PATH…`,
 //! `mkdir PATH…`, `rmdir PATH…`. `put` writes its input, `cp` copies directories with all that is in them.
 //!
+//! And what serves `nfs:PATH` to processes ([`exos::process::scheme`]): `nfs read PATH`, `write PATH`, `append PATH`.
+//!
 //! The variable `NFS` says which directory of which server paths begin in: `NFS=10.0.2.2:/exo`, and behind commas the ports of
 //! NFS and MOUNT, if the server's port mapper is not to be asked for them.
 
 #![no_std]
 #![no_main]
 
-use exos::process::{arguments, file, variable};
+use exos::process::{arguments, file, scheme, variable};
 use exos::{complain, println};
 use exos_apps::network::{in_ticks, open};
 use exos_net::nfs::Server;
@@ -110,6 +112,9 @@ fn perform(client: &mut Mounted) -> u32 {
         ("ls", 0) => told("", list(client, "")),
         ("ls", _) => paths().for_each(|path| told(path, list(client, path))),
         ("cat", 1..) => paths().for_each(|path| told(path, read(client, path))),
+        ("read", 1) => paths().for_each(|path| told(path, serve_reader(client, path))),
+        ("write", 1) => paths().for_each(|path| told(path, serve_writer(client, path, false))),
+        ("append", 1) => paths().for_each(|path| told(path, serve_writer(client, path, true))),
         ("put", 1) => paths().for_each(|path| told(path, write(client, path))),
         ("cp" | "mv", 2) => {
             let [from, to] = [2, 3].map(|at| arguments().nth(at).unwrap_or_default());
@@ -172,8 +177,13 @@ fn read(client: &mut Mounted, path: &str) -> Result<(), Fail> {
 }
 
 fn write(client: &mut Mounted, path: &str) -> Result<(), Fail> {
-    let mut files = Open2::new();
+    let mut files = Files::new();
     let to = files.open(client, path, Open::Create)?;
+    write_input(client, &mut files, to)
+}
+
+/// Writes the input to an open file, which is closed then.
+fn write_input(client: &mut Mounted, files: &mut Open2, to: Descriptor) -> Result<(), Fail> {
     let mut piece = [0; PIECE];
     loop {
         match file::read(file::INPUT, &mut piece) {
@@ -185,6 +195,65 @@ fn write(client: &mut Mounted, path: &str) -> Result<(), Fail> {
             }
         }
     }
+}
+
+/// Answers who has opened a file: what goes wrong, if the answer tells it, or how many bytes follow. What it does not tell is
+/// to be complained of.
+fn answer(result: Result<u32, Fail>) -> Result<(), Fail> {
+    use exos::process::Fail as Told;
+    let told = result.map_err(|fail| match fail {
+        Fail::NotFound | Fail::NotDirectory => Told::NotFound,
+        Fail::Denied => Told::Denied,
+        Fail::IsDirectory => Told::Directory,
+        Fail::ReadOnly => Told::ReadOnly,
+        _ => Told::Failed,
+    });
+    // Who does not wait for it any more need not know.
+    let _ = scheme::answer(told);
+    result.map_or_else(|fail| if told == Err(Told::Failed) { Err(fail) } else { Ok(()) }, |_| Ok(()))
+}
+
+/// Gives a file to who has opened it to be read.
+fn serve_reader(client: &mut Mounted, path: &str) -> Result<(), Fail> {
+    let mut files = Open2::new();
+    let opened = files.open(client, path, Open::Read).and_then(|from| {
+        let bytes = u32::try_from(files.attributes(from)?.size).map_err(|_| Fail::NoRoom)?;
+        Ok((from, bytes))
+    });
+    answer(opened.map(|(_, bytes)| bytes))?;
+    let Ok((from, mut left)) = opened else { return Ok(()) };
+    let mut piece = [0; PIECE];
+    while left != 0 {
+        let wanted = PIECE.min(left as usize);
+        let count = files.read(client, from, &mut piece[..wanted])?;
+        // If it has become shorter, who reads it finds that out; and who reads no more has what it wants.
+        if count == 0 || file::write(file::OUTPUT, &piece[..count]).is_err() {
+            break;
+        }
+        left -= count as u32;
+    }
+    files.close(from)
+}
+
+/// Takes a file from who has opened it to be written.
+fn serve_writer(client: &mut Mounted, path: &str, appended: bool) -> Result<(), Fail> {
+    let mut files = Open2::new();
+    let opened = if appended { open_at_end(client, &mut files, path) } else { files.open(client, path, Open::Create) };
+    answer(opened.map(|_| 0))?;
+    let Ok(to) = opened else { return Ok(()) };
+    let written = write_input(client, &mut files, to);
+    answer(written.map(|()| 0))
+}
+
+/// Opens a file at its end, which is made if there is none.
+fn open_at_end(client: &mut Mounted, files: &mut Open2, path: &str) -> Result<Descriptor, Fail> {
+    let to = match files.open(client, path, Open::Write) {
+        Err(Fail::NotFound) => files.open(client, path, Open::Create)?,
+        opened => opened?,
+    };
+    let size = files.attributes(to)?.size;
+    files.seek(to, size)?;
+    Ok(to)
 }
 
 /// Copies a file, or a directory with all that is in it.

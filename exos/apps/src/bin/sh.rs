@@ -409,7 +409,9 @@ impl Shell {
         let mut opened = [None; 3];
         let result = self.start_with(command, [input, output, file::ERROR], job, &mut opened);
         for descriptor in opened.into_iter().flatten() {
-            let _ = file::close(descriptor);
+            if let Err(error) = file::close(descriptor) {
+                complain!("{}: {error}", command.words[0]);
+            }
         }
         result
     }
@@ -421,10 +423,20 @@ impl Shell {
         job: Option<u32>,
         opened: &mut [Option<u32>; 3],
     ) -> Result<u32, Stop> {
+        let mut settings = [""; VARIABLES];
+        let mut count = 0;
+        for (bytes, length) in self.variables.iter().filter(|entry| entry.1 != 0) {
+            settings[count] = core::str::from_utf8(&bytes[..*length]).unwrap_or("");
+            count += 1;
+        }
+        let settings = &settings[..count];
         for (place, name) in [command.input, command.output, command.errors].into_iter().enumerate() {
             if let Some(name) = name {
-                let result =
-                    if place == 0 { file::open(name) } else { file::create(name, place == 1 && command.appended) };
+                let result = if place == 0 {
+                    file::open_with(name, settings)
+                } else {
+                    file::create_with(name, place == 1 && command.appended, settings)
+                };
                 let descriptor = result.inspect_err(|error| complain!("{name}: {error}")).map_err(|_| Stop::Said)?;
                 opened[place] = Some(descriptor);
                 files[place] = descriptor;
@@ -449,13 +461,7 @@ impl Shell {
                 }
             };
         }
-        let mut settings = [""; VARIABLES];
-        let mut count = 0;
-        for (bytes, length) in self.variables.iter().filter(|entry| entry.1 != 0) {
-            settings[count] = core::str::from_utf8(&bytes[..*length]).unwrap_or("");
-            count += 1;
-        }
-        Ok(spawn(&Spawn { program: words[0], arguments: words, variables: &settings[..count], files, job })?)
+        Ok(spawn(&Spawn { program: words[0], arguments: words, variables: settings, files, job })?)
     }
 
     /// Does what the shell does itself; its status, if it is that.

@@ -1,8 +1,8 @@
 //! Descriptors: numbers by which a process names open files. Those are in the table of the world, and are shared, with
 //! how far they were read or written, by all who inherit them.
 
-use crate::process::table::{Open, Process, kind, world};
-use crate::process::{Fail, home, me, pipe, signals, store, terminal};
+use crate::process::table::{Open, Process, kind, signal, world};
+use crate::process::{self, Fail, home, me, pipe, scheme, signals, store, terminal};
 use exos_rt::archive;
 use exos_rt::sequences::window;
 use exos_rt::shared::Shared;
@@ -15,7 +15,7 @@ pub const OUTPUT: u32 = 1;
 pub const ERROR: u32 = 2;
 
 /// The open file of a descriptor, and its place plus one.
-fn opened(descriptor: u32) -> Result<(&'static Open, u32), Fail> {
+pub(crate) fn opened(descriptor: u32) -> Result<(&'static Open, u32), Fail> {
     let place = me().descriptors.get(descriptor as usize).map_or(0, Shared::get);
     let open = world().files.get((place as usize).wrapping_sub(1)).ok_or(Fail::BadDescriptor)?;
     Ok((open, place))
@@ -47,19 +47,54 @@ fn describe(place: u32) -> Result<u32, Fail> {
     Err(Fail::Full)
 }
 
-/// One descriptor less names an open file.
-#[unsafe(link_section = ".text.process_life")]
+/// One descriptor less names an open file, and that is not waited for.
 fn release(place: u32) {
-    let Some(open) = world().files.get((place as usize).wrapping_sub(1)) else { return };
-    let (kind, what) = (open.kind.get(), open.what.get());
-    if open.references.update(|count| count.saturating_sub(1)) == 1 {
-        match kind {
-            kind::PIPE_READ => pipe::close(what, true),
-            kind::PIPE_WRITE => pipe::close(what, false),
-            kind::STORED | kind::APPENDED => store::close(what),
-            _ => {}
-        }
+    let _ = let_go(&Shared::new(place), false);
+}
+
+/// A descriptor names an open file no more. If it was the last that did, the file is closed; who is `patient` waits until
+/// what was written is where it is served.
+#[unsafe(link_section = ".text.process_life")]
+fn let_go(descriptor: &Shared<u32>, patient: bool) -> Result<(), Fail> {
+    let place = descriptor.get();
+    descriptor.set(0);
+    let Some(open) = world().files.get((place as usize).wrapping_sub(1)) else { return Ok(()) };
+    // The last one has it until it is closed.
+    if open.references.update(|count| count - u32::from(count > 1)) != 1 {
+        return Ok(());
     }
+    let mut result = Ok(());
+    let what = open.what.get();
+    match open.kind.get() {
+        kind::PIPE_READ | kind::SERVED_READ => pipe::close(what, true),
+        kind::PIPE_WRITE => pipe::close(what, false),
+        kind::SERVED_WRITE => result = finish(open, descriptor, place, patient),
+        kind::STORED | kind::APPENDED => store::close(what),
+        _ => {}
+    }
+    open.references.set(0);
+    result
+}
+
+/// Ends what is written to a file that is served.
+#[cold]
+#[inline(never)]
+fn finish(open: &Open, descriptor: &Shared<u32>, place: u32, patient: bool) -> Result<(), Fail> {
+    let (bytes, answers) = (open.what.get(), open.offset.get());
+    // Who was killed while it waited has been here before.
+    if bytes != Open::NONE {
+        open.what.set(Open::NONE);
+        pipe::close(bytes, false);
+    }
+    let mut result = Ok(());
+    if patient {
+        // Who is killed meanwhile has it still, and closes it without waiting.
+        descriptor.set(place);
+        result = scheme::hear(answers).map(drop);
+        descriptor.set(0);
+    }
+    pipe::close(answers, true);
+    result
 }
 
 /// Makes a descriptor of another process name the same as a place plus one does.
@@ -77,16 +112,16 @@ pub(crate) fn inherit(from: u32, to: &Shared<u32>) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Closes all descriptors of a process.
+/// Closes all descriptors of a process, as [`close`] does if this one is `patient`; false if what was written is lost.
 #[unsafe(link_section = ".text.process_life")]
-pub(crate) fn close_all(process: &Process, _place: u32) {
+pub(crate) fn close_all(process: &Process, patient: bool) -> bool {
+    let mut good = true;
     for descriptor in &process.descriptors {
-        let place = descriptor.get();
-        if place != 0 {
-            descriptor.set(0);
-            release(place);
+        if descriptor.get() != 0 {
+            good &= let_go(descriptor, patient).is_ok();
         }
     }
+    good
 }
 
 /// What a file of the boot archive has, without the zero bytes at its end: those fill it up.
@@ -96,11 +131,27 @@ pub fn content(file: &archive::File) -> &'static [u8] {
     &file.bytes[..end]
 }
 
-/// Opens a file by its name, to be read: one of the store, or of the boot archive; or `/dev/null`, or `/dev/console`.
+/// Opens a file by its name, to be read: one of the store, or of the boot archive; `/dev/null`, or `/dev/console`; or
+/// `nfs:PATH`, one of another machine's ([`scheme`]).
 ///
 /// # Errors
-/// [`Fail::NotFound`], [`Fail::Full`].
+/// [`Fail::NotFound`], [`Fail::Full`]; of another machine's also [`Fail::Directory`], [`Fail::Denied`], [`Fail::Unserved`],
+/// [`Fail::Failed`], and those of [`spawn`](crate::process::spawn()).
 pub fn open(name: &str) -> Result<u32, Fail> {
+    if scheme::of(name).is_none() {
+        return open_with(name, &[]);
+    }
+    process::with_variables(|variables| open_with(name, variables))
+}
+
+/// As [`open`], with other variables than this process's for who serves the file.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_with(name: &str, variables: &[&str]) -> Result<u32, Fail> {
+    if let Some(name) = scheme::of(name) {
+        return scheme::open(name, variables);
+    }
     if let Some(device) = device(name) {
         return describe(claim(device, 0, 0)?);
     }
@@ -112,11 +163,26 @@ pub fn open(name: &str) -> Result<u32, Fail> {
 }
 
 /// Opens a file of the store, to be written, which is made if there is none, and emptied, unless it is to be `appended`
-/// to: then all is written at its end, whoever else writes. Or `/dev/null`, or `/dev/console`.
+/// to: then all is written at its end, whoever else writes. Or `/dev/null`, or `/dev/console`; or `nfs:PATH`, likewise, but
+/// that what others write to it there at the same time may be lost.
 ///
 /// # Errors
-/// [`Fail::ReadOnly`] for a file of the boot archive; [`Fail::TooLong`], [`Fail::Full`].
+/// [`Fail::ReadOnly`] for a file of the boot archive; [`Fail::TooLong`], [`Fail::Full`]; of another machine's as for [`open`].
 pub fn create(name: &str, appended: bool) -> Result<u32, Fail> {
+    if scheme::of(name).is_none() {
+        return create_with(name, appended, &[]);
+    }
+    process::with_variables(|variables| create_with(name, appended, variables))
+}
+
+/// As [`create`], with other variables than this process's for who serves the file.
+///
+/// # Errors
+/// As for [`create`].
+pub fn create_with(name: &str, appended: bool, variables: &[&str]) -> Result<u32, Fail> {
+    if let Some(name) = scheme::of(name) {
+        return scheme::create(name, appended, variables);
+    }
     match device(name) {
         Some(device) => describe(claim(device, 0, 0)?),
         None => describe_stored(store::create(name, appended)?, if appended { kind::APPENDED } else { kind::STORED }),
@@ -137,15 +203,13 @@ fn describe_stored(place: u32, kind: u32) -> Result<u32, Fail> {
     describe(claim(kind, place, 0).inspect_err(|_| store::close(place))?)
 }
 
-/// Closes a descriptor.
+/// Closes a descriptor. The last one of a file that is served waits until what was written is there.
 ///
 /// # Errors
-/// [`Fail::BadDescriptor`].
+/// [`Fail::BadDescriptor`]; what has become of what was written, as for [`create`]. Then it is closed, too.
 pub fn close(descriptor: u32) -> Result<(), Fail> {
-    let (_, place) = opened(descriptor)?;
-    me().descriptors[descriptor as usize].set(0);
-    release(place);
-    Ok(())
+    opened(descriptor)?;
+    let_go(&me().descriptors[descriptor as usize], true)
 }
 
 /// Another descriptor for what one names: the lowest that is free.
@@ -158,7 +222,7 @@ pub fn dup(descriptor: u32) -> Result<u32, Fail> {
     describe(place)
 }
 
-/// Makes the descriptor `to` name what `from` does; what it named is closed.
+/// Makes the descriptor `to` name what `from` does; what it named is closed, and how that went not told.
 ///
 /// # Errors
 /// [`Fail::BadDescriptor`].
@@ -166,10 +230,9 @@ pub fn dup2(from: u32, to: u32) -> Result<(), Fail> {
     let (open, place) = opened(from)?;
     let cell = me().descriptors.get(to as usize).ok_or(Fail::BadDescriptor)?;
     if from != to {
+        let _ = let_go(cell, true);
         open.references.update(|count| count + 1);
-        let old = cell.get();
         cell.set(place);
-        release(old);
     }
     Ok(())
 }
@@ -209,7 +272,7 @@ pub fn pipe() -> Result<(u32, u32), Fail> {
 /// Reads what is there, at most as much as there is room for; waits while there is nothing. 0 at the end.
 ///
 /// # Errors
-/// [`Fail::BadDescriptor`].
+/// [`Fail::BadDescriptor`]; [`Fail::Failed`] if a file that is served ends too early.
 pub fn read(descriptor: u32, buffer: &mut [u8]) -> Result<usize, Fail> {
     let (open, _) = opened(descriptor)?;
     signals::deliver();
@@ -230,6 +293,11 @@ pub fn read(descriptor: u32, buffer: &mut [u8]) -> Result<usize, Fail> {
             Ok(count)
         }
         kind::PIPE_READ => pipe::read(open.what.get(), buffer),
+        kind::SERVED_READ => {
+            let count = pipe::read(open.what.get(), buffer)?;
+            let left = open.bytes.update(|left| left.saturating_sub(count as u32));
+            if count == 0 && !buffer.is_empty() && left != 0 { Err(Fail::Failed) } else { Ok(count) }
+        }
         kind::NULL => Ok(0),
         _ => Err(Fail::BadDescriptor),
     }
@@ -238,7 +306,8 @@ pub fn read(descriptor: u32, buffer: &mut [u8]) -> Result<usize, Fail> {
 /// Writes all of `bytes`; waits while there is no room.
 ///
 /// # Errors
-/// [`Fail::BadDescriptor`], [`Fail::ReadOnly`], [`Fail::Broken`]; [`Fail::Full`] if a file has no room for all of it.
+/// [`Fail::BadDescriptor`], [`Fail::ReadOnly`], [`Fail::Broken`]; [`Fail::Full`] if a file has no room for all of it;
+/// [`Fail::Failed`] if it is served, and could not be written.
 pub fn write(descriptor: u32, bytes: &[u8]) -> Result<(), Fail> {
     let (open, _) = opened(descriptor)?;
     signals::deliver();
@@ -246,9 +315,13 @@ pub fn write(descriptor: u32, bytes: &[u8]) -> Result<(), Fail> {
         kind::TERMINAL => terminal::write(home(), bytes),
         kind::STORED => store::write(open.what.get(), Some(open.offset.get()), bytes).map(|end| open.offset.set(end)),
         kind::APPENDED => store::write(open.what.get(), None, bytes).map(drop),
-        kind::PIPE_WRITE => pipe::write(open.what.get(), bytes),
+        kind::PIPE_WRITE => pipe::write(open.what.get(), bytes).inspect_err(|_| {
+            signals::send(me(), signal::PIPE);
+            signals::deliver();
+        }),
+        kind::SERVED_WRITE => pipe::write(open.what.get(), bytes).map_err(|_| Fail::Failed),
         kind::NULL => Ok(()),
-        kind::FILE => Err(Fail::ReadOnly),
+        kind::FILE | kind::SERVED_READ => Err(Fail::ReadOnly),
         _ => Err(Fail::BadDescriptor),
     }
 }

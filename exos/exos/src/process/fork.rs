@@ -8,7 +8,7 @@ use crate::page_table::{READ, RIGHTS, USED, settled};
 use crate::process::image::{Pages, create, destroy};
 use crate::process::space::{self, ABSENT, BORROWED, LENT, OWN, STACK_PAGES, STACK_TOP, START, ZERO};
 use crate::process::table::{Process, state, world};
-use crate::process::{self, Fail, file, home, lending, me};
+use crate::process::{self, Fail, file, home, lending, loaded, me};
 use asm_lines::global_asm;
 use core::mem::offset_of;
 use exos_rt::abi::frame::Capability;
@@ -151,7 +151,13 @@ fn fill_memory(child: &Process, place: u32, env: EnvId, control: Capability) -> 
     for page in used..top {
         copy(&mut pages, page, if page == used { stack % PAGE_BYTES } else { 0 })?;
     }
-    pages.finish(control, home().text.get())
+    let mut text = home().text.get();
+    if home().loaded.get() != 0 {
+        // It is this process's, and gone with it.
+        text[1] = loaded::copy_text(env, text)?;
+        copied.text.set(text);
+    }
+    pages.finish(control, text)
 }
 
 /// Gives the child a copy of a page, from an offset in it on.

@@ -4,12 +4,16 @@
 //! public; its data are pages that are the archive's until they are written to; the rest are pages of zeros. The maker
 //! fills in two frames, one that is pinned and the one that the stack begins in, and gives them away, with an empty one.
 //! The page table is made of that by the process itself, since its form is its program's.
+//!
+//! A program that is no file of the archive is read in before ([`loaded`]); its text and data are the process's own frames.
 
 use crate::page_table::{Memory, TABLE};
+use crate::process::loaded::{self, Frames};
 use crate::process::space::{self, HEAP_END, PINNED, PINNED_PAGES, STACK_TOP, START, TABLE_PAGES, Table, WINDOWS};
 use crate::process::table::{DESCRIPTORS, Name, Process, Status, WORLD, WORLD_PAGES, signal, state, world};
-use crate::process::{self, Fail, Home, file, home, lending, me};
+use crate::process::{self, Fail, Home, file, home, lending, me, scheme};
 use aegis_loader::elf::{Elf, Load};
+use core::ops::Range;
 use exos_rt::abi::boot::PROGRAM_PREFIX;
 use exos_rt::abi::frame::Capability;
 use exos_rt::abi::program::{NOTE_TYPE, ProgramHeader};
@@ -24,7 +28,7 @@ pub const ARGUMENTS_MAX: u32 = 2048;
 /// A process to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Spawn<'a> {
-    /// The program's name in the boot archive, without `bin/`.
+    /// The program's name in the boot archive, without `bin/`; or `nfs:PATH`, and that file is read in.
     pub program: &'a str,
     /// Its arguments; the first is what it is called as.
     pub arguments: &'a [&'a str],
@@ -40,19 +44,29 @@ pub struct Spawn<'a> {
 ///
 /// # Errors
 /// [`Fail::NotFound`], [`Fail::BadProgram`], [`Fail::TooLong`], [`Fail::Full`], [`Fail::NoMemory`],
-/// [`Fail::BadDescriptor`].
+/// [`Fail::BadDescriptor`]; [`Fail::TooLarge`] and those of [`file::open`] for a program that is read in.
 pub fn spawn(spawn: &Spawn) -> Result<u32, Fail> {
-    let image = Image::find(spawn.program)?;
+    start(spawn, home().me.get())
+}
+
+/// Likewise, but it is `init`'s child from the beginning, and nobody asks how it ends.
+pub(crate) fn spawn_orphan(spawn: &Spawn) -> Result<u32, Fail> {
+    start(spawn, 1)
+}
+
+/// Makes a process that is the child of the one at a place plus one.
+fn start(spawn: &Spawn, parent: u32) -> Result<u32, Fail> {
+    let image = Image::find(spawn.program, spawn.variables)?;
     let place = world().claim().map_err(|_| Fail::Full)?;
     let process = &world().processes[place];
     let place = place as u32 + 1;
     let pid = process.pid.get();
     process.name.set(Name::new(spawn.program));
-    process.parent.set(home().me.get());
+    process.parent.set(parent);
     process.job.set(spawn.job.unwrap_or(pid));
     for (to, from) in spawn.files.into_iter().enumerate() {
         if let Err(error) = file::inherit(from, &process.descriptors[to]) {
-            file::close_all(process, place);
+            file::close_all(process, false);
             process.state.set(state::FREE);
             return Err(error);
         }
@@ -61,15 +75,17 @@ pub fn spawn(spawn: &Spawn) -> Result<u32, Fail> {
     let (env, control) = match made {
         Ok(made) => made,
         Err(error) => {
-            file::close_all(process, place);
+            file::close_all(process, false);
             process.state.set(state::FREE);
             return Err(error);
         }
     };
     process.env.set(env.0);
     process.control.set(control);
-    process.sibling.set(me().child.get());
-    me().child.set(place);
+    if parent == home().me.get() {
+        process.sibling.set(me().child.get());
+        me().child.set(place);
+    }
     process.state.set(state::RUNNING);
     process::give_slice(process);
     Ok(pid)
@@ -80,7 +96,7 @@ pub fn spawn(spawn: &Spawn) -> Result<u32, Fail> {
 /// # Errors
 /// As for [`spawn()`]; then nothing has happened.
 pub fn exec(program: &str, arguments: &[&str], variables: &[&str]) -> Result<core::convert::Infallible, Fail> {
-    let image = Image::find(program)?;
+    let image = Image::find(program, variables)?;
     let (me, place) = (me(), home().me.get());
     // SAFETY: the header is this process's.
     let header = unsafe { *me.header.get() };
@@ -123,7 +139,10 @@ pub fn exec(program: &str, arguments: &[&str], variables: &[&str]) -> Result<cor
 
 /// A program that has been checked.
 struct Image {
-    file: File,
+    /// The physical address of its file.
+    physical: u32,
+    /// The file's frames, if they are not the archive's.
+    loaded: Option<Frames>,
     entry: u32,
     text: Load,
     data: Option<Load>,
@@ -131,19 +150,46 @@ struct Image {
 }
 
 impl Image {
-    fn find(program: &str) -> Result<Self, Fail> {
+    fn find(program: &str, variables: &[&str]) -> Result<Self, Fail> {
+        if scheme::of(program).is_some() {
+            return Self::load(program, variables);
+        }
         let is_it = |file: &File| file.name.strip_prefix(PROGRAM_PREFIX) == Some(program);
         let file = archive::files().find(is_it).ok_or(Fail::NotFound)?;
-        Self::read(file).ok_or(Fail::BadProgram)
+        Self::read(file.bytes, file.physical()).ok_or(Fail::BadProgram)
+    }
+
+    /// Reads in a file that is not the archive's. Behind its data there are zeros then, up to the end of a page.
+    #[cold]
+    #[inline(never)]
+    fn load(program: &str, variables: &[&str]) -> Result<Self, Fail> {
+        let (mut frames, bytes) = loaded::read(program, variables)?;
+        let physical = frames.physical();
+        let mut image = frames
+            .seen(|file| {
+                let image = Self::read(&file[..bytes], physical)?;
+                let (text, data) = (pages_of(&image.text), image.data.as_ref().map_or(0..0, pages_of));
+                if data.is_empty() {
+                    return Some(image);
+                }
+                let end = image.data.map_or(0, |data| (data.offset + data.file_bytes) as usize);
+                file[end..end.next_multiple_of(PAGE_BYTES as usize)].fill(0);
+                // Pages of text stay when those of data go.
+                (text.end <= data.start || data.end <= text.start).then_some(image)
+            })?
+            .ok_or(Fail::BadProgram)?;
+        frames.make_executable(image.text.offset, image.text.bytes)?;
+        image.loaded = Some(frames);
+        Ok(image)
     }
 
     /// Checks a file: it has text, at most one segment of data, and nothing but empty memory for the pinned page, each
     /// where `process.ld` has it, so that pages of the file can be pages of memory.
-    fn read(file: File) -> Option<Self> {
-        if !file.physical().is_multiple_of(PAGE_BYTES) {
+    fn read(file: &[u8], physical: u32) -> Option<Self> {
+        if !physical.is_multiple_of(PAGE_BYTES) {
             return None;
         }
-        let elf = Elf::read(file.bytes).ok()?;
+        let elf = Elf::read(file).ok()?;
         let (mut text, mut data) = (None, None);
         for load in &elf.loads {
             let in_step = load.address % PAGE_BYTES == load.offset % PAGE_BYTES;
@@ -175,17 +221,17 @@ impl Image {
         }
         // SAFETY: it has so many bytes, and any will do for a header: the kernel checks it.
         let header = unsafe { note.as_ptr().cast::<ProgramHeader>().read_unaligned() };
-        Some(Self { file, entry: elf.entry, text, data, header })
+        Some(Self { physical, loaded: None, entry: elf.entry, text, data, header })
     }
 
     /// The frame of the file's page at an offset.
     fn frame(&self, offset: u32) -> u32 {
-        (self.file.physical() + offset) >> PAGE_SHIFT
+        (self.physical + offset) >> PAGE_SHIFT
     }
 
     /// Makes an environment of it.
     fn make(
-        &self,
+        mut self,
         process: &Process,
         place: u32,
         arguments: &[&str],
@@ -214,6 +260,7 @@ impl Image {
         let text_pages = (self.text.end() - text_start).div_ceil(PAGE_BYTES);
         let text = [text_start, self.frame(self.text.offset) << PAGE_SHIFT, text_pages];
         home.text.set(text);
+        home.loaded.set(self.loaded.is_some().into());
         let mut end = START;
         if let Some(data) = &self.data {
             let file_end = START + data.file_bytes;
@@ -223,9 +270,11 @@ impl Image {
         }
         home.heap_start.set(end);
         home.heap_end.set(end);
+        let data = self.data.as_ref().map_or(0..0, pages_of);
+        let own_data = if self.loaded.is_some() { data.len() as u32 } else { 0 };
         let made = pages.new_frame().map(|(frame, stack)| {
             home.stack_frame.set(frame);
-            home.resident.set(1);
+            home.resident.set(1 + own_data);
             let mut to = stack.wrapping_add((PAGE_BYTES - bytes) as usize);
             for string in strings() {
                 // SAFETY: there is room for all of them on the page.
@@ -238,11 +287,23 @@ impl Image {
         });
         // SAFETY: the header is this process's or a new one's, and nobody else looks at it now.
         unsafe { *process.header.get() = self.header };
-        made.and_then(|()| pages.finish(control, text))
-            // SAFETY: the environment is another.
-            .and_then(|()| unsafe { call::env_setup(env, control, &*process.header.get(), self.entry) })
-            .inspect_err(|_| destroy(env, control))?;
+        made.and_then(|()| match self.loaded.take() {
+            Some(frames) => frames.give(env, |page| data.contains(&page) || pages_of(&self.text).contains(&page)),
+            None => Ok(()),
+        })
+        .and_then(|()| pages.finish(control, text))
+        // SAFETY: the environment is another.
+        .and_then(|()| unsafe { call::env_setup(env, control, &*process.header.get(), self.entry) })
+        .inspect_err(|_| destroy(env, control))?;
         Ok((env, control))
+    }
+}
+
+/// The pages of a file that a segment has.
+fn pages_of(load: &Load) -> Range<u32> {
+    match load.file_bytes {
+        0 => 0..0,
+        bytes => load.offset >> PAGE_SHIFT..(load.offset + bytes).div_ceil(PAGE_BYTES),
     }
 }
 

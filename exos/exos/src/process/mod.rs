@@ -1,8 +1,8 @@
 //! Processes: environments of one world, with a number, a parent, descriptors, and an exit status.
 //!
-//! A process is an ELF file of the boot archive, linked as `process.ld` says, in an environment of its own. Nothing of
-//! it is known to the kernel. What processes share is a [`table`] in memory; what one does for another, it does to that
-//! table and to the other's environment, by the capability that the table has.
+//! A process is an ELF file of the boot archive, or of a server, linked as `process.ld` says, in an environment of its own.
+//! Nothing of it is known to the kernel. What processes share is a [`table`] in memory; what one does for another, it does
+//! to that table and to the other's environment, by the capability that the table has.
 //!
 //! ```ignore
 //! #![no_std]
@@ -22,7 +22,9 @@
 //! - [`lending`]: frames that a parent lends to a child until one of them writes
 //! - [`image`]: spawn and exec
 //! - [`fork`](mod@fork): fork
+//! - [`loaded`]: programs that are no files of the boot archive
 //! - [`file`]: descriptors: the terminal, files of the boot archive, pipes
+//! - [`scheme`]: files that a program serves
 //! - [`store`]: files that can be written to
 //! - [`pipe`]: pipes among any number of processes
 //! - [`lock`]: a lock among processes
@@ -41,9 +43,11 @@ pub mod image;
 pub mod init;
 pub mod leaf;
 pub mod lending;
+pub mod loaded;
 pub mod lock;
 pub mod paging;
 pub mod pipe;
+pub mod scheme;
 pub mod signals;
 pub mod space;
 pub mod store;
@@ -90,6 +94,16 @@ pub enum Fail {
     BadSignal,
     /// Nothing is at that address.
     BadAddress,
+    /// The program's file is larger than [`loaded::BYTES_MAX`].
+    TooLarge,
+    /// The server does not allow it.
+    Denied,
+    /// It is a directory.
+    Directory,
+    /// The program that would serve the file is not in the boot archive.
+    Unserved,
+    /// The program that serves the file could not, and has told why.
+    Failed,
     /// The kernel has refused.
     Kernel(Error),
 }
@@ -117,6 +131,11 @@ impl fmt::Display for Fail {
             Self::ReadOnly => "read only",
             Self::BadSignal => "no such signal",
             Self::BadAddress => "bad address",
+            Self::TooLarge => "too large a program: 1 MB at most, so without what debuggers need",
+            Self::Denied => "not allowed",
+            Self::Directory => "a directory",
+            Self::Unserved => "the program that would serve it is not in the archive",
+            Self::Failed => "who serves it has failed",
             Self::Kernel(error) => return write!(f, "the kernel says {error:?}"),
         })
     }
@@ -151,6 +170,8 @@ pub struct Home {
     pub hand: Shared<u32>,
     /// Its text: where, to which frames, how many pages.
     pub text: Shared<[u32; 3]>,
+    /// Not 0 if the frames of its text and of its file's data are its own, and not the archive's.
+    pub loaded: Shared<u32>,
     /// Where its arguments are, each with a zero byte behind it, and behind them its variables.
     pub arguments: Shared<u32>,
     /// How many.
@@ -254,6 +275,16 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     all.skip(arguments as usize).map(|bytes| core::str::from_utf8(bytes).unwrap_or("?"))
 }
 
+/// The most variables that it passes on to who serves it a file.
+const VARIABLES_MAX: usize = 32;
+
+/// Gives its variables, the first 32, to a function.
+pub(crate) fn with_variables<R>(with: impl FnOnce(&[&str]) -> R) -> R {
+    let mut all = [""; VARIABLES_MAX];
+    let count = all.iter_mut().zip(variables()).map(|(to, variable)| *to = variable).count();
+    with(&all[..count])
+}
+
 /// The value of one of its variables.
 #[must_use]
 pub fn variable(name: &str) -> Option<&'static str> {
@@ -300,7 +331,7 @@ pub fn sleep(ticks: u32) {
     }
 }
 
-/// Ends this process.
+/// Ends this process. If it has written to a file that is served, and that could not be done, a status of 0 becomes 1.
 #[unsafe(link_section = ".text.process_life")]
 pub fn exit(status: u32) -> ! {
     end(Status::exit(status))
@@ -317,9 +348,12 @@ unsafe extern "C" fn killed() -> ! {
 }
 
 #[unsafe(link_section = ".text.process_life")]
-fn end(status: Status) -> ! {
+fn end(mut status: Status) -> ! {
     let me = me();
-    leave(me, home().me.get());
+    // Who is killed does not wait.
+    if !leave(me, status.signal_number() == 0) && status == Status::exit(0) {
+        status = Status::exit(1);
+    }
     let parent = world().at(me.parent.get());
     // Whoever borrows is still a child for this.
     let lends = home().lending.get() != 0;
@@ -342,10 +376,11 @@ fn end(status: Status) -> ! {
     call::exit(0)
 }
 
-/// Does what is to be done to the table when a process, at a place plus one, ends or has ended.
+/// Does what is to be done to the table when a process ends or has ended: `patient` and the result are those of
+/// [`file::close_all`].
 #[unsafe(link_section = ".text.process_life")]
-fn leave(process: &Process, place: u32) {
-    file::close_all(process, place);
+fn leave(process: &Process, patient: bool) -> bool {
+    let good = file::close_all(process, patient);
     let mut next = process.child.get();
     if next != 0 && process.parent.get() != 1 {
         // It is their parent from now on.
@@ -357,6 +392,7 @@ fn leave(process: &Process, place: u32) {
         child.sibling.set(0);
         child.parent.set(1);
     }
+    good
 }
 
 /// Waits until a child has ended, the one with the number `pid` or any: its number and how it ended.
@@ -421,7 +457,7 @@ pub(crate) fn ended(process: &Process) -> Option<Status> {
             // It may have ended as it should between the two.
             if process.state.get() == state::RUNNING {
                 process.status.set(Status::signal(signal::KILL).0);
-                leave(process, (process.pid.get() & 0xff).max(1));
+                leave(process, false);
             }
             Some(Status(process.status.get()))
         }

@@ -4,8 +4,8 @@
 //! side, the last one to block is woken, and all others look again a few ticks later.
 
 use crate::process::lock::Lock;
-use crate::process::table::{PIPES, signal, world};
-use crate::process::{self, Fail, home, signals};
+use crate::process::table::{PIPES, world};
+use crate::process::{self, Fail, home};
 use core::cell::UnsafeCell;
 use exos_rt::call;
 use exos_rt::shared::Shared;
@@ -122,8 +122,6 @@ pub(crate) fn write(place: u32, mut from: &[u8]) -> Result<(), Fail> {
     let pipe = at(place);
     while !from.is_empty() {
         if pipe.readable.get() == 0 {
-            signals::send(process::me(), signal::PIPE);
-            signals::deliver();
             return Err(Fail::Broken);
         }
         let count = pipe.locked(|buffer| {

@@ -275,10 +275,11 @@ pub(crate) fn begin() -> Result<(), Error> {
 pub(crate) fn begin_with_program() -> Result<(), Error> {
     begin()?;
     let home = home();
-    let (file_end, end) = (home.data_end.get(), home.heap_start.get());
+    let (file_end, end, loaded) = (home.data_end.get(), home.heap_start.get(), home.loaded.get() != 0);
     for address in (START..end).step_by(PAGE_BYTES as usize) {
         let frame = home.data_frame.get() + number(address);
         let entry = match () {
+            () if loaded && file_end > address => owned(frame, RIGHTS),
             () if file_end >= address + PAGE_BYTES => shown(frame),
             () if file_end > address => frame << PAGE_SHIFT | LAST | RIGHTS,
             () => ZERO,

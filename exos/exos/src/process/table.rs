@@ -155,12 +155,18 @@ pub struct Open {
     pub references: Shared<u32>,
     /// One of [`kind`].
     pub kind: Shared<u32>,
-    /// A pipe's or a stored file's place, or the physical address of one of the archive.
+    /// A pipe's or a stored file's place, or the physical address of one of the archive. Of a file that is served: the place
+    /// of the pipe through which its bytes go; the pipe's end is closed if this is [`NONE`](Self::NONE).
     pub what: Shared<u32>,
-    /// A file's bytes.
+    /// A file's bytes; those that are still to come, if it is served.
     pub bytes: Shared<u32>,
-    /// Where the next one is read or written.
+    /// Where the next one is read or written. Of a file that is served to be written: the place of the pipe with answers.
     pub offset: Shared<u32>,
+}
+
+impl Open {
+    /// No pipe.
+    pub const NONE: u32 = u32::MAX;
 }
 
 /// Kinds of an [`Open`] file.
@@ -179,6 +185,10 @@ pub mod kind {
     pub const STORED: u32 = 6;
     /// One that is only written to, at its end.
     pub const APPENDED: u32 = 7;
+    /// A file that a program serves ([`scheme`](crate::process::scheme)), to be read.
+    pub const SERVED_READ: u32 = 8;
+    /// Likewise, to be written.
+    pub const SERVED_WRITE: u32 = 9;
 }
 
 /// How a process ended, in a word: a signal's number in bits 8 to 15, or, if that is 0, an exit status in bits 0 to 7.
