@@ -239,7 +239,7 @@ mod tests {
             other.join().unwrap();
             error.to_string()
         };
-        let early = told(|stream| drop(stream));
+        let early = told(drop);
         assert!(early.contains("bytes are left"), "{early}");
         let wrong = told(|mut stream| {
             let mut reader = stream.try_clone().unwrap();
