@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::ports;
 use crate::process::{command, output, tied_command, which};
 
 /// The Debian packages of the server.
@@ -65,9 +66,7 @@ impl FileServer {
         let directory = tempfile::tempdir_in(PLACE).context("cannot make a directory for a server of NFS")?;
         let path = directory.path();
         give(&path.join("export/given")).context("cannot make the files for a server of NFS")?;
-        let free = || UdpSocket::bind("127.0.0.1:0").context("cannot open a port");
-        let [nfs, mount] = [free()?, free()?].map(|socket| Ok::<_, anyhow::Error>(socket.local_addr()?.port()));
-        let ports = [nfs?, mount?];
+        let ports = [ports::free()?, ports::free()?];
         let shown = path.display();
         fs::write(path.join("ganesha.conf"), configuration(path, ports))?;
         fs::write(path.join("netconfig"), "local tpi_cots_ord - loopback - - -\n")?;

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::file_server::{self, FileServer};
 use crate::machine::User;
+use crate::ports;
 use crate::process::{command, output};
 use crate::setup::{Need, ensure_all};
 use crate::workspace::Workspace;
@@ -89,18 +90,16 @@ impl HostEnd {
     pub fn start(role: Role, workspace: &Workspace, network: &mut User) -> Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
         let has_ended = Arc::clone(&ended);
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a port");
         match role {
             Role::Files => FileServer::start().map(Self::Files),
             Role::Stream => {
-                let listener = bind()?;
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a port")?;
                 let argument = format!(",10.0.2.2,{}", listener.local_addr()?.port());
                 let thread = thread::spawn(move || exchange(&accept(&listener, &has_ended)?));
                 Ok(Self::Running { argument, ended, thread })
             }
             Role::Visits => {
-                // QEMU opens it in a moment.
-                let port = bind()?.local_addr()?.port();
+                let port = ports::free()?;
                 network.forward = Some((port, PORT));
                 let path = workspace.root.join(crate::build::FILES).join(PATH);
                 let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

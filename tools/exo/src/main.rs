@@ -40,6 +40,7 @@ mod new_tests;
 mod paper;
 mod parts;
 mod peer;
+mod ports;
 mod process;
 mod progress;
 mod random;

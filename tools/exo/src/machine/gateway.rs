@@ -2,13 +2,14 @@
 //! of a tunnel of UDP, of which each datagram is a frame without its check sequence.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 
 use super::malta::{PACKAGES, PROGRAM};
 use super::network::User;
+use crate::ports;
 use crate::process::{tied_command, which};
 
 /// The gateway, until it is dropped.
@@ -18,10 +19,8 @@ impl Gateway {
     /// Starts it, and chooses the two ends of the tunnel: the machine's, and the gateway's own.
     pub fn start(user: User) -> Result<(Self, [SocketAddr; 2])> {
         ensure!(which(PROGRAM).is_some(), "--net user needs {PROGRAM}; Debian has it in {}", PACKAGES.join(" "));
-        let free = || UdpSocket::bind("127.0.0.1:0").context("cannot open a tunnel");
-        // Both are free together, so they differ; who is to have them opens them in a moment.
-        let [machine, own] = [free()?, free()?].map(|socket| socket.local_addr());
-        let (machine, own) = (machine?, own?);
+        let free = || Ok::<_, Error>(SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?)));
+        let (machine, own) = (free()?, free()?);
         let mut qemu = tied_command(PROGRAM);
         qemu.args(["-M", "none", "-nodefaults", "-display", "none", "-qmp", "stdio"]);
         let end =

@@ -2,7 +2,7 @@
 //! which each datagram is a frame without its check sequence.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::peer;
+use crate::{peer, ports};
 
 /// The station, until it is dropped, which is when the emulator is no more.
 pub struct Station {
@@ -30,9 +30,9 @@ impl Station {
     /// Opens its end of a tunnel of UDP, and chooses a place for the other; the two places, its own first. Datagrams that
     /// come too fast are lost.
     pub fn on_udp() -> Result<(Self, [SocketAddr; 2])> {
-        let open = || UdpSocket::bind("127.0.0.1:0").context("cannot open a tunnel");
-        let (socket, other) = (open()?, open()?);
-        let (here, there) = (socket.local_addr()?, other.local_addr()?);
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a tunnel")?;
+        let here = socket.local_addr()?;
+        let there = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()?));
         socket.set_read_timeout(Some(PATIENCE))?;
         let sender = socket.try_clone()?;
         let send = move |frame: &[u8]| sender.send_to(frame, there).map(|_| ());
