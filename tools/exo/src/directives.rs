@@ -358,6 +358,11 @@ mod tests {
             ("//@ ignore-machine: vax too old", "tests/one.rs:1: there is no machine \"vax\""),
             ("//@ faults: 1 2", "tests/one.rs:1: faults are those of a network, which comes first"),
             ("//@ server: nfs", "tests/one.rs:1: a server is reached by the network user, which comes first"),
+            (
+                "//@ network: 2\n//@ client: curl",
+                "tests/one.rs:2: a client is reached by the network user, which comes first",
+            ),
+            ("//@ client: wget", "tests/one.rs:1: \"wget\" is no client: server nfs or stream, client curl"),
             ("//@ clock: dec3100 vax", "tests/one.rs:1: there is no clock \"vax\""),
             (
                 "//@ network: user\n//@ server: nfs4",

@@ -1,5 +1,5 @@
-//! What this host does while a test runs that is on QEMU's network: it serves files, takes a connection, or visits. None of it
-//! is ours on that side: the machine's own code meets the host's stack, and who uses it.
+//! What this host does while a test runs that is on QEMU's network: it serves files, takes a connection, or visits. So the
+//! machine's code meets what nobody here has written: the host's TCP, a server of NFS, curl.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
