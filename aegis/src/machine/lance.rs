@@ -13,7 +13,8 @@
 //!
 //! A message begins 2 bytes into its buffer, so that what follows the Ethernet header is aligned.
 
-use aegis_abi::network::{BUFFER_BYTES, BUFFER_OFFSET, HEADER, MESSAGE_MAX, MESSAGE_MIN};
+use crate::arch::opaque;
+use aegis_abi::network::{BUFFER_BYTES, BUFFER_OFFSET, HEADER, MESSAGE_MAX};
 use aegis_core::source::{Station, station};
 
 /// How a controller is reached. Each access takes as long as tens of instructions, so there are as few as can be.
@@ -75,6 +76,13 @@ const STRT: u16 = 1 << 1;
 const INIT: u16 = 1;
 /// How often to look whether it has read the initialisation block: some tens of microseconds.
 const INIT_READS: u32 = 64;
+/// How often to look whether a frame has come back that it was to send to itself: some hundreds of microseconds.
+const LOOP_READS: u32 = 1024;
+
+/// Mode: what is sent comes back, and nothing goes to the cable.
+const LOOP_BACK: u16 = 0x44;
+/// Bytes of a frame that comes back: so many fit the chip. GXemul's, which has no such mode, sends none so short.
+const LOOP_BYTES: u32 = HEADER + 4;
 /// CSR0: all that interrupts, and CERR; writing a 1 clears each.
 const EVENTS: u16 = 0x7f00;
 
@@ -134,6 +142,8 @@ pub struct Lance<B> {
     unsent: u32,
     /// [`INEA`], or 0 while it is silenced.
     enabled: u16,
+    /// Whether it is known to keep messages for other stations out.
+    selects: bool,
     /// It has begun to work.
     on: bool,
 }
@@ -144,26 +154,67 @@ impl<B: Bus> Lance<B> {
         let [a, b, c, d, e, f] = address;
         let (station, to) = (station(address), (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f])));
         let (receive, transmit, sending, unsent) = (0, 0, 0, 0);
-        let mut lance =
-            Self { bus, address, station, to, receive, transmit, sending, unsent, enabled: INEA, on: false };
+        let mut lance = Self {
+            bus,
+            address,
+            station,
+            to,
+            receive,
+            transmit,
+            sending,
+            unsent,
+            enabled: INEA,
+            selects: false,
+            on: false,
+        };
         // What stands before messages, and behind short ones, is copied with them.
         for at in (0..MEMORY_BYTES).step_by(4) {
             lance.set_word(at, 0);
         }
-        lance.prepare();
+        lance.selects = lance.try_selection();
+        lance.prepare(0);
         lance
     }
 
-    /// Stops it, and has it read where its rings are, which are empty.
-    fn prepare(&mut self) {
+    /// Tries whether it keeps messages for other stations out, as a LANCE does and GXemul's does not: of two frames that it sends to itself, one for
+    /// another and one for this station, the second must be the first to come.
+    fn try_selection(&mut self) -> bool {
+        let [a, b, c, d, e, f] = self.address;
+        let enabled = core::mem::replace(&mut self.enabled, 0);
+        self.prepare(LOOP_BACK);
+        self.begin();
+        for to in [[a, b, c, d, e, !f], self.address] {
+            let at = transmit_buffer(self.transmit) + BUFFER_OFFSET;
+            for (at, byte) in (at..).zip(to.into_iter().chain(self.address)) {
+                // SAFETY: the buffer is in the memory that the controller shares with the kernel.
+                unsafe { self.at::<u8>(at).write_volatile(byte) }
+            }
+            self.send(LOOP_BYTES);
+        }
+        self.enabled = enabled;
+        self.hears_itself()
+    }
+
+    /// Whether a frame comes that it has sent to itself, and the first to come is for this station.
+    ///
+    /// Not inlined: how long that takes is the machine's, by which two of them may be told from each other.
+    #[inline(never)]
+    fn hears_itself(&self) -> bool {
+        let (descriptor, buffer) = (receive_descriptor(self.receive), receive_buffer(self.receive));
+        let came = (0..LOOP_READS).any(|_| self.half(descriptor + 2) & OWN == 0);
+        came && !self.is_foreign(buffer + BUFFER_OFFSET)
+    }
+
+    /// Stops it, and has it read its mode and where its rings are, which are empty.
+    fn prepare(&mut self, mode: u16) {
         (self.receive, self.transmit, self.sending, self.on) = (0, 0, 0, false);
         let [a, b, c, d, e, f] = self.address.map(u32::from);
         let chip = self.bus.seen_from_chip();
         self.bus.select(CSR0);
         self.bus.write(STOP);
-        // Mode 0; the address; all groups; the rings.
+        // The mode; the address; all groups; the rings.
         let block = [
-            (a | b << 8) << 16,
+            (a | b << 8) << 16 | u32::from(mode),
             c | d << 8 | e << 16 | f << 24,
             u32::MAX,
             u32::MAX,
@@ -189,9 +240,15 @@ impl<B: Bus> Lance<B> {
     /// Has it receive and send, once it has read the 24 bytes of the initialisation block; not before, for there are some
     /// that can't be told both at once. If that takes too long it is told nevertheless, and interrupts when it is done.
     pub fn begin(&mut self) {
-        self.on = (0..INIT_READS).any(|_| self.bus.read() & IDON != 0);
+        self.on = self.gets_ready();
         let done = if self.on { IDON } else { 0 };
         self.bus.write(done | STRT | self.enabled);
+    }
+
+    /// Whether it reads its initialisation block in time. Not inlined, as [`Lance::hears_itself`] is not.
+    #[inline(never)]
+    fn gets_ready(&self) -> bool {
+        (0..INIT_READS).any(|_| self.bus.read() & IDON != 0)
     }
 
     /// Takes note of what it has to tell, after which it interrupts only for what is new.
@@ -212,13 +269,14 @@ impl<B: Bus> Lance<B> {
         // It stops by itself when its memory does not answer in time.
         let restarted = self.on && csr0 & ON != ON;
         if restarted {
-            self.prepare();
+            self.prepare(0);
             self.begin();
         }
         Events { missed: csr0 & MISS != 0, restarted, unsent: core::mem::take(&mut self.unsent) }
     }
 
     /// Has it interrupt only for frames that come from now on; what else it has to tell it goes on telling.
+    #[inline]
     pub fn quiet(&mut self) {
         self.seen(RINT);
     }
@@ -254,6 +312,7 @@ impl<B: Bus> Lance<B> {
     }
 
     /// Whether a frame was received.
+    #[inline(always)]
     pub fn has_received(&self) -> bool {
         let flags = self.half(receive_descriptor(self.receive) + 2);
         flags & OWN == 0 && !self.goes_on(flags)
@@ -262,6 +321,7 @@ impl<B: Bus> Lance<B> {
     /// Whether the controller has not done with the frame that was received first yet, whose descriptor says so: it has no end, and the
     /// next buffer is still the controller's. QEMU's shows every frame so for a moment, on another of the host's processors, where the
     /// next ones may come before this looks for them.
+    #[inline(never)]
     fn goes_on(&self, flags: u16) -> bool {
         let next = receive_descriptor((self.receive + 1) % RECEIVE);
         let begun = flags & (ERR | WHOLE) == FIRST;
@@ -280,7 +340,7 @@ impl<B: Bus> Lance<B> {
         // The length is the controller's word for it.
         if flags & (ERR | WHOLE) == WHOLE && (HEADER..=MESSAGE_MAX).contains(&bytes) {
             let at = receive_buffer(self.receive) + BUFFER_OFFSET;
-            let foreign = self.is_foreign(at);
+            let foreign = !self.selects && self.is_foreign(at);
             return Some(if foreign { Arrival::Foreign } else { Arrival::Message(self.bus.memory() + at, bytes) });
         }
         if self.goes_on(flags) {
@@ -295,13 +355,15 @@ impl<B: Bus> Lance<B> {
         })
     }
 
-    /// Whether the message at an offset is for another station. Few controllers let one pass.
+    /// Whether the message at an offset is for another station.
+    #[inline(always)]
     fn is_foreign(&self, at: u32) -> bool {
         let first = self.half(at);
         first & 1 == 0 && (first, self.word(at + 2)) != self.to
     }
 
     /// Gives the buffer of the frame that was received first back to the controller.
+    #[inline(always)]
     pub fn done(&mut self) {
         self.release(self.receive);
         self.receive = (self.receive + 1) % RECEIVE;
@@ -331,11 +393,10 @@ impl<B: Bus> Lance<B> {
         Some(self.bus.memory() + transmit_buffer(self.transmit) + BUFFER_OFFSET)
     }
 
-    /// Sends so many bytes of that buffer.
+    /// Sends so many bytes of that buffer, as many as a message may have on the cable.
     #[inline]
     pub fn send(&mut self, bytes: u32) {
         let at = transmit_descriptor(self.transmit);
-        let bytes = bytes.clamp(MESSAGE_MIN, MESSAGE_MAX);
         self.set_word(at + 4, negative(bytes).into());
         self.set_half(at + 2, OWN | WHOLE | self.high_half(transmit_buffer(self.transmit)));
         self.bus.write(TDMD | self.enabled);
@@ -355,24 +416,32 @@ impl<B: Bus> Lance<B> {
         ((self.bus.seen_from_chip() + buffer + BUFFER_OFFSET) >> 16) as u16
     }
 
-    fn half(&self, at: u32) -> u16 {
-        // SAFETY: the offset is in the memory that the controller shares with the kernel; here and below.
-        unsafe { ((self.bus.memory() + at) as *const u16).read_volatile() }
+    /// A place in the memory that the controller shares with the kernel.
+    #[inline(always)]
+    fn at<T>(&self, at: u32) -> *mut T {
+        (opaque(self.bus.memory() as *mut u8) as u32 + at) as *mut T
     }
 
+    #[inline(always)]
+    fn half(&self, at: u32) -> u16 {
+        // SAFETY: the offset is in that memory; here and below.
+        unsafe { self.at::<u16>(at).read_volatile() }
+    }
+
+    #[inline(always)]
     fn word(&self, at: u32) -> u32 {
         // SAFETY: as above.
-        unsafe { ((self.bus.memory() + at) as *const u32).read_volatile() }
+        unsafe { self.at::<u32>(at).read_volatile() }
     }
 
     fn set_half(&self, at: u32, half: u16) {
         // SAFETY: as above.
-        unsafe { ((self.bus.memory() + at) as *mut u16).write_volatile(half) }
+        unsafe { self.at::<u16>(at).write_volatile(half) }
     }
 
     fn set_word(&self, at: u32, word: u32) {
         // SAFETY: as above.
-        unsafe { ((self.bus.memory() + at) as *mut u32).write_volatile(word) }
+        unsafe { self.at::<u32>(at).write_volatile(word) }
     }
 }
 
