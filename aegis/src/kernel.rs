@@ -7,7 +7,7 @@ use crate::arch::layout::{Frame, Record};
 use crate::console::{Console, text};
 use crate::handlers::Making;
 use crate::machine::Machine;
-use crate::network::Seen;
+use crate::network::{self, Seen};
 use aegis_abi::EnvId;
 use aegis_abi::console::PC;
 use aegis_abi::exception::{Code, END_OF_SLICE_SLOT, EXCESS_MAX};
@@ -174,6 +174,7 @@ impl Kernel {
     }
 
     /// Runs the slice of an environment.
+    #[inline(always)]
     fn run(&mut self, id: EnvId) -> ! {
         arch::set_lent(false);
         *self.public.position = self.system.slices.position();
@@ -185,6 +186,7 @@ impl Kernel {
 
     /// A slice of an environment begins, and the later ones will at its start-of-slice entry, which assembly relies on.
     /// Where this one does.
+    #[inline(always)]
     pub fn start(&mut self, id: EnvId) -> u32 {
         let begin = self.system.begin(id);
         let record = self.record(id);
@@ -196,6 +198,7 @@ impl Kernel {
     }
 
     /// Makes the addressing context and Status of an environment those of the processor.
+    #[inline(always)]
     pub fn install(&mut self, id: EnvId) {
         let context = Context::new(self.system.context(&mut Translation, id));
         let record = self.record(id);
@@ -210,13 +213,15 @@ impl Kernel {
     #[inline(never)]
     fn idle(&mut self) {
         self.system.statistics.idle = self.system.statistics.idle.wrapping_add(1);
+        let left = self.listen(network::ALL);
         loop {
             // The clock first: who came here has taken its time, and what follows takes its own.
             if self.machine.clock_interrupt() {
                 return self.count_tick();
             }
             // The network next, in which somebody waits for every microsecond.
-            if self.machine.network_asks() && self.serve_network() || self.serve_console() {
+            if self.serve_network() || self.serve_console() {
+                self.left = left;
                 return;
             }
             let reader = self.console.is_wanted() && self.system.lives(self.console.reader);

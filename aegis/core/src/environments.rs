@@ -254,6 +254,7 @@ impl<'a> Environments<'a> {
     }
 
     /// A slice of an environment begins, and the later ones will at its start of slice. Where this one does.
+    #[inline]
     pub(crate) fn begin(&mut self, env: EnvId) -> Begin {
         let Some(state) = self.state_mut(env) else { return Begin::Slice };
         let begin = if !core::mem::replace(&mut state.begun, true) {
@@ -297,11 +298,17 @@ impl<'a> Environments<'a> {
 
     /// The hardware id of an environment's current context; given to it now if it has none. `None` if none is left to
     /// give, or it does not live.
+    #[inline]
     pub(crate) fn context(&mut self, env: EnvId) -> Option<ContextId> {
         let context = self.state(env)?.context();
         if context != ContextId::NONE {
             return Some(context);
         }
+        self.give_context(env)
+    }
+
+    #[inline(never)]
+    fn give_context(&mut self, env: EnvId) -> Option<ContextId> {
         let context = self.contexts.give(env.index())?;
         self.change(env, |state| state.contexts[usize::from(state.current)] = context);
         Some(context)

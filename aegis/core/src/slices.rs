@@ -191,32 +191,37 @@ impl<'a> Slices<'a> {
         self.lender = 0;
         let mut owned = false;
         let mut debtors = heapless::Vec::<(usize, EnvId), COUNT>::new();
+        // From the next position to the last, and then from the first on.
         let next = self.position + 1;
-        for part in [next..COUNT, 0..next] {
-            let mut position = part.start;
-            while let Some(next) = self.next_owned(position).filter(|&next| next < part.end) {
-                position = next;
-                owned = true;
-                let Slice { owner, runner } = self.vector[position];
-                let mut user = EnvId(runner);
-                let mut usable = ready(user);
-                if !usable {
-                    let charged = &mut self.charged[usize::from(user.index())];
-                    *charged = charged.saturating_sub(1);
-                    if owner != runner {
-                        user = EnvId(owner);
-                        usable = ready(user);
-                    }
+        let (mut position, mut end, mut last) = (next, COUNT, false);
+        loop {
+            let Some(found) = self.next_owned(position).filter(|&found| found < end) else {
+                if last {
+                    break;
                 }
-                if usable {
-                    if self.owed(user) == 0 {
-                        return self.run(position, user);
-                    }
-                    self.forfeit(user, 1);
-                    let _ = debtors.push((position, user));
+                (position, end, last) = (0, next, true);
+                continue;
+            };
+            owned = true;
+            let Slice { owner, runner } = self.vector[found];
+            let mut user = EnvId(runner);
+            let mut usable = ready(user);
+            if !usable {
+                let charged = &mut self.charged[usize::from(user.index())];
+                *charged = charged.saturating_sub(1);
+                if owner != runner {
+                    user = EnvId(owner);
+                    usable = ready(user);
                 }
-                position += 1;
             }
+            if usable {
+                if self.owed(user) == 0 {
+                    return self.run(found, user);
+                }
+                self.forfeit(user, 1);
+                let _ = debtors.push((found, user));
+            }
+            position = found + 1;
         }
         let Some(&(position, user)) = debtors.iter().min_by_key(|(_, user)| self.owed(*user)) else {
             return if owned { Next::Idle } else { Next::Nobody };
@@ -278,19 +283,20 @@ impl<'a> Slices<'a> {
     }
 
     /// The first position from `position` on that has an owner.
+    #[inline]
     fn next_owned(&self, position: usize) -> Option<usize> {
-        let (first, bit) = (position / 32, position % 32);
+        let (mut word, bit) = (position / 32, position % 32);
+        let mut owned = self.owned.get(word)? >> bit;
         // The next one as a rule; finding a bit takes longer than that.
-        if self.owned.get(first).is_some_and(|owned| owned >> bit & 1 != 0) {
+        if owned & 1 != 0 {
             return Some(position);
         }
-        for (word, owned) in self.owned.iter().enumerate().skip(first) {
-            let owned = if word == first { owned >> bit << bit } else { *owned };
-            if owned != 0 {
-                return Some(32 * word + owned.trailing_zeros() as usize);
-            }
+        owned <<= bit;
+        while owned == 0 {
+            word += 1;
+            owned = *self.owned.get(word)?;
         }
-        None
+        Some(32 * word + lowest(owned) as usize)
     }
 
     /// Whether what is known of the owners' positions is what the vector says.
@@ -645,4 +651,10 @@ mod tests {
         assert_eq!((next, asked), (Next::Run(ids[0]), ids.clone()));
         assert!(ids.iter().all(|id| slices.excess(id.index()) == 0));
     }
+}
+
+/// The number of the lowest bit that is set, of which there is one. Not inlined: without an instruction for it, it is long.
+#[inline(never)]
+const fn lowest(word: u32) -> u32 {
+    word.trailing_zeros()
 }

@@ -57,7 +57,7 @@ pub unsafe fn install(kernel: Kernel) -> &'static mut Kernel {
 /// way out of it (a return to assembly, or `enter`) ends the life of the first.
 unsafe fn kernel() -> &'static mut Kernel {
     // SAFETY: the caller's.
-    unsafe { (*KERNEL.0.get()).assume_init_mut() }
+    unsafe { (*super::opaque(KERNEL.0.get())).assume_init_mut() }
 }
 
 /// Makes a program's call with the kernel's state and the caller's id.

@@ -47,6 +47,15 @@ mod vectors;
 #[cfg_attr(feature = "malta", path = "mips32/ways.rs")]
 mod ways;
 
+/// The same pointer, of which the compiler knows nothing: where it knows the address, it makes that of each field anew, in two instructions.
+#[inline(always)]
+pub fn opaque<T>(pointer: *mut T) -> *mut T {
+    let mut same = pointer;
+    // SAFETY: it does nothing.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) same, options(pure, nomem, nostack, preserves_flags)) };
+    same
+}
+
 /// What goes into a handler table for interrupts.
 pub fn interrupt_address() -> u32 {
     trap::interrupt as *const () as u32
@@ -79,6 +88,7 @@ pub fn make_current(own: &mut layout::Record) {
 
 /// Makes the addressing context and Status of an environment those of the processor. Which environment is current when the kernel is left the
 /// way out says.
+#[inline(always)]
 pub fn install(record: &layout::Record) {
     // SAFETY: the context and Status are an environment's; the words are kept for this purpose.
     unsafe {
