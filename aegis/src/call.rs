@@ -387,8 +387,8 @@ impl Kernel {
         if offset + bytes > PAGE_BYTES {
             return Ok(None);
         }
-        let page = self.mappings(caller).page(address).filter(|&page| self.system.holds(page));
-        let page = page.ok_or(Error::BadPointer)?;
+        let holds = |&page: &_| self.system.holds_for(page, caller) || self.system.holds(page);
+        let page = self.mappings(caller).page(address).filter(holds).ok_or(Error::BadPointer)?;
         Ok(Some(machine::cached::<u8>(page.frame + offset) as u32))
     }
 

@@ -8,14 +8,16 @@ use crate::arch::bindings::Translation;
 use crate::arch::handlers as arch;
 use crate::kernel::Kernel;
 use crate::machine;
+use crate::network::gathered;
 use aegis_abi::ash::{
-    CHECKSUM, CYCLES_MAX, Entry, HANDLERS_MAX, Installed, LAYERS_MAX, Loop, NO_PIPE, OWN, Outcome, PIPE_WORDS_MAX,
-    PIPES_COST_MAX, PIPES_MAX, Part, Pipe, Refusal, Request, SETS, SWAP16, SWAP32, Set, WORDS_MAX, cost,
+    CHECKSUM, CYCLES_AT_ONCE, CYCLES_MAX, Entry, HANDLERS_MAX, Installed, LAYERS_MAX, Loop, NO_PIPE, OWN, Outcome,
+    PIPE_WORDS_MAX, PIPES_COST_MAX, PIPES_MAX, Part, Pipe, Refusal, Request, SETS, SWAP16, SWAP32, Set, WORDS_MAX,
+    cost,
 };
 use aegis_abi::network::{BUFFER_OFFSET, HEADER};
 use aegis_abi::vm::{PAGE_BYTES, PAGE_SHIFT};
 use aegis_abi::{EnvId, Error};
-use aegis_ash::{Composition, Handler, Place, Rewriting, chain, compose_checked, masks, words_max};
+use aegis_ash::{Composition, Handler, Place, Rewriting, chain, compose_checked, words_max};
 use aegis_core::hardware::Hardware;
 use core::mem::MaybeUninit;
 use heapless::Vec;
@@ -23,7 +25,7 @@ use heapless::Vec;
 /// Words that one call checks and rewrites.
 const WORDS_AT_ONCE: usize = 24;
 /// Words of a handler's second frame before the loops of its pipes.
-const NOTED: usize = 64;
+const NOTED: usize = 68;
 const FRAME_WORDS: usize = PAGE_BYTES as usize / 4;
 
 const _: () = assert!(size_of::<Installed>() <= 4 * NOTED && words_max(WORDS_MAX) <= FRAME_WORDS);
@@ -99,14 +101,6 @@ impl Making {
     }
 }
 
-/// What a handler sends by: the kernel, in whose stead it runs, and the owner's id.
-#[repr(C)]
-pub struct Senders {
-    kernel: *mut Kernel,
-    owner: EnvId,
-    sent: u32,
-}
-
 /// What has become of a message by a handler.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Handled {
@@ -114,6 +108,8 @@ pub enum Handled {
     Passed,
     /// It has dealt with it; whether its owner was woken.
     Consumed(bool),
+    /// It did not run, for it may take too long, and has an interrupt of its own.
+    Later,
 }
 
 impl Kernel {
@@ -190,6 +186,7 @@ impl Kernel {
         let Entry { at, budget, cost } = noted.handlers[0];
         (noted.budget, noted.straight) = (budget.into(), (cost - budget).into());
         noted.layers = making.layers as u32;
+        noted.at_once_bytes = if noted.most <= CYCLES_AT_ONCE { noted.message_bytes } else { u32::MAX };
         noted.entry = kseg0(frame) + u32::from(at);
         making.by = Making::NOBODY;
         Ok(())
@@ -311,11 +308,33 @@ impl Kernel {
         Ok(())
     }
 
-    /// The second frame of the chain that a filter has, if it can run now for a message of so many bytes.
-    #[inline]
-    pub fn handler_for(&mut self, number: u32, bytes: u32) -> Option<u32> {
+    /// Has the chain of a filter, if it has one, deal with the message at an address of the controller's memory, the first of an interrupt: `None`
+    /// if none runs, so that it goes the ordinary way.
+    #[inline(always)]
+    pub fn handle_at_once(&mut self, number: u32, at: u32, bytes: u32) -> Option<Handled> {
         let first = self.system.handler_frame(number);
         if first == 0 {
+            return None;
+        }
+        if self.system.is_ready(Translation.handler(first + 1), bytes) {
+            return Some(self.handle(first + 1, at, bytes));
+        }
+        self.handle_unready(number, at, bytes)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn handle_unready(&mut self, number: u32, at: u32, bytes: u32) -> Option<Handled> {
+        let frame = self.handler_for(number, bytes)?;
+        if Translation.handler(frame).most > CYCLES_AT_ONCE {
+            return Some(Handled::Later);
+        }
+        Some(self.handle_later(frame, at, bytes))
+    }
+
+    /// The second frame of the chain that a filter has, if it can run now for a message of so many bytes.
+    pub fn handler_for(&mut self, number: u32, bytes: u32) -> Option<u32> {
+        if self.system.handler_frame(number) == 0 {
             return None;
         }
         let Some(frame) = self.system.handler(&mut Translation, number) else {
@@ -334,46 +353,52 @@ impl Kernel {
     }
 
     /// Runs a chain that [can](Kernel::handler_for) for the message at an address of the controller's memory.
-    #[inline]
-    pub fn handle(&mut self, frame: u32, at: u32, bytes: u32) -> Handled {
+    #[inline(always)]
+    fn handle(&mut self, frame: u32, at: u32, bytes: u32) -> Handled {
         let mut hw = Translation;
-        let &mut Installed { owner, entry, region, region_bytes, budget, straight, ref loops, .. } = hw.handler(frame);
-        let (owner, loops) = (EnvId(owner), &raw const *loops);
+        let noted = hw.handler(frame);
+        let &mut Installed { entry, budget, .. } = noted;
         let mut run = arch::Run {
             message: at,
             bytes,
-            region: kseg0(region),
-            masks: masks(region_bytes),
-            left: 0,
-            wakes: 0,
-            number: 0,
-            loops,
-            senders: Senders { kernel: self, owner, sent: 0 },
+            noted,
+            kernel: self,
+            done: MaybeUninit::uninit(),
             scratch: MaybeUninit::uninit(),
         };
         // SAFETY: it was made for this, its owner owns region and guard, and nothing refers to the kernel meanwhile.
-        let (mut outcome, consumed) = unsafe { run.run(entry, budget, 0) };
+        let (mut outcome, consumed) = unsafe { run.first(entry, budget) };
+        // SAFETY: one was run.
+        let arch::Done { left, .. } = *unsafe { run.done() };
         // Who is stopped pays the most: what it was stopped at is taken from its budget already.
-        let spent = budget.saturating_add_signed(run.left.saturating_neg());
+        let spent = budget.saturating_add_signed(left.saturating_neg());
         let noted = hw.handler(frame);
-        let mut cycles = if outcome == Outcome::Overrun { noted.most } else { straight + spent };
+        let mut cycles = if outcome == Outcome::Overrun { noted.most } else { noted.straight + spent };
         if noted.layers != 0 {
             // SAFETY: as above, for all handlers of the chain.
             (outcome, cycles) = unsafe { go_on(&mut run, noted, outcome, consumed, cycles) };
         }
-        let cycles = cycles.saturating_sub(run.senders.sent * (u32::from(cost::SEND_CALL[0]) - cost::SENT));
+        // SAFETY: as above.
+        let arch::Done { wakes, number, sent, .. } = *unsafe { run.done() };
+        let cycles = cycles.saturating_sub(sent * (u32::from(cost::SEND_CALL[0]) - cost::SENT));
         self.left -= cycles as i32;
         let noted = hw.handler(frame);
         self.system.charge(noted, cycles, self.slice_cycles);
-        noted.sent = noted.sent.wrapping_add(run.senders.sent);
+        noted.sent = noted.sent.wrapping_add(sent);
         let times = &mut noted.outcomes[outcome as usize];
         *times = times.wrapping_add(1);
-        if run.wakes != 0 {
-            noted.wakes = noted.wakes.wrapping_add(run.wakes);
-            noted.number = run.number;
-            let _ = self.system.wake(owner);
+        if wakes != 0 {
+            noted.wakes = noted.wakes.wrapping_add(wakes);
+            noted.number = number;
+            let _ = self.system.wake(EnvId(noted.owner));
         }
-        if outcome == Outcome::Consumed { Handled::Consumed(run.wakes != 0) } else { Handled::Passed }
+        if outcome == Outcome::Consumed { Handled::Consumed(wakes != 0) } else { Handled::Passed }
+    }
+
+    /// The same, where nobody waits for each microsecond.
+    #[inline(never)]
+    pub fn handle_later(&mut self, frame: u32, at: u32, bytes: u32) -> Handled {
+        self.handle(frame, at, bytes)
     }
 }
 
@@ -408,12 +433,14 @@ unsafe fn go_on(
                 return Outcome::Consumed;
             }
             // SAFETY: the caller's.
-            let ended = unsafe { run.run(code + u32::from(at), budget.into(), below[layer]) };
+            let ended = unsafe { run.next(code + u32::from(at), budget.into(), below[layer]) };
             outcome = ended.0;
             if part == Part::Body {
                 below[layer + 1] = ended.1;
             }
-            cycles = cycles.wrapping_add(u32::from(cost)).wrapping_sub(run.left as u32);
+            // SAFETY: as above.
+            let left = unsafe { run.done() }.left;
+            cycles = cycles.wrapping_add(u32::from(cost)).wrapping_sub(left as u32);
         }
         if !outcome.returned() {
             // SAFETY: as above.
@@ -433,25 +460,30 @@ unsafe fn go_on(
 /// that ends it.
 ///
 /// # Safety
-/// A handler runs, by [`Kernel::handle`], and these are its senders and an address in its region, with so many bytes behind it in
+/// A handler runs, by [`Kernel::handle`], and this is it; and this is an even address in its region, with so many bytes behind it in
 /// region or guard, as many as a message may have at most.
-pub unsafe extern "C" fn send(address: u32, bytes: u32, senders: *mut Senders) -> u32 {
-    // SAFETY: the caller's; while a handler runs, nothing else uses senders or kernel.
-    let (senders, kernel) = unsafe { (&mut *senders, &mut *(*senders).kernel) };
+pub unsafe extern "C" fn send(address: u32, bytes: u32, run: *mut arch::Run) -> u32 {
+    // SAFETY: the caller's; while a handler runs, nothing else uses what is noted of it, or the kernel.
+    let (run, noted, kernel) = unsafe { (&mut *run, &*(*run).noted, &mut *(*run).kernel) };
     if bytes < HEADER {
         return Outcome::BadTransfer as u32;
     }
-    let sent = kernel.transmit(senders.owner, bytes, |_, outgoing| {
-        if address % 4 == BUFFER_OFFSET {
-            return Ok(address);
+    let mut from = address;
+    // It is even.
+    if address & BUFFER_OFFSET == 0 {
+        // SAFETY: the caller's, and that nobody has a reference to where it is gathered.
+        unsafe {
+            let (at, copy) = gathered(bytes);
+            copy.as_mut_ptr().copy_from_nonoverlapping(address as *const u8, bytes as usize);
+            from = at;
         }
-        // SAFETY: the caller's.
-        unsafe { (outgoing as *mut u8).copy_from_nonoverlapping(address as *const u8, bytes as usize) };
-        Ok(outgoing)
-    });
+    }
+    // SAFETY: the caller's.
+    let sent = unsafe { kernel.transmit(EnvId(noted.owner), noted.filter, from, bytes) };
     match sent {
         Ok(()) => {
-            senders.sent += 1;
+            // SAFETY: it runs.
+            unsafe { run.done() }.sent += 1;
             1
         }
         Err(Error::Busy) => 0,

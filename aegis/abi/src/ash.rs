@@ -243,7 +243,7 @@ pub mod cost {
     pub const ABORT_CALL: [u16; 2] = [90, 0];
     /// What a message that was sent is charged in place of the first of [`SEND_CALL`], for which all caches are empty: as a rule
     /// they are not.
-    pub const SENT: u32 = 2000;
+    pub const SENT: u32 = 1200;
     /// A byte that is sent. A power of two.
     pub const SENT_BYTE: u32 = 8;
     /// A byte that is copied from or to where it is not aligned.
@@ -261,7 +261,7 @@ pub mod cost {
     /// The way from a handler to its end.
     pub const END: u32 = 40;
     /// The kernel's way to each handler of a chain but the lowest layer's body, from the end of the one before it,
-    pub const CHAINED: u32 = 2400;
+    pub const CHAINED: u32 = 2450;
     /// and once more than that for a chain.
     pub const CHAIN: u32 = 900;
 }
@@ -387,11 +387,13 @@ pub struct Installed {
     pub budget: u32,
     /// Bytes that a message must have for any to run.
     pub message_bytes: u32,
+    /// The same if they run in the interrupt that brings the message, else the largest number: they may take too long for that, or are not made.
+    pub at_once_bytes: u32,
     /// The most cycles that the lowest layer's body takes without loops and transfers.
     pub straight: u32,
     /// The most that all take together.
     pub most: u32,
-    /// The region was found to be its owner's last at this count of frames unbound: low and high word.
+    /// The region was found to be its owner's, who lives, last at this count of frames unbound and environments ended: low and high word.
     pub stamp: [u32; 2],
     /// Copying, and its sets of pipes.
     pub loops: [Loop; SETS + 1],
@@ -429,6 +431,7 @@ impl Installed {
         region_bytes: 0,
         budget: 0,
         message_bytes: 0,
+        at_once_bytes: u32::MAX,
         straight: 0,
         most: 0,
         stamp: [0; 2],
@@ -447,7 +450,7 @@ impl Installed {
     };
 }
 
-const _: () = assert!(size_of::<Loop>() == 16 && size_of::<Installed>() <= 256);
+const _: () = assert!(size_of::<Loop>() == 16 && size_of::<Installed>() <= 272);
 
 // --- Pipes: what is done to data on its way. -------------------------------------------------------------------------
 

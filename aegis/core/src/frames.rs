@@ -132,11 +132,16 @@ impl<'a> Frames<'a> {
         self.verifiers[frame as usize]
     }
 
-    /// The present time, counted in frames that were unbound. It goes with whatever is to hold only for as long as its
-    /// frames are not unbound.
+    /// The present time, counted in frames that were unbound and environments that have ended. It goes with whatever is to hold only for as
+    /// long as its frames are not unbound.
     #[must_use]
     pub fn stamp(&self) -> u64 {
         self.sequence
+    }
+
+    /// An environment has ended: whoever has asked at this time whether it lives has to ask again.
+    pub(crate) fn note_death(&mut self) {
+        self.sequence += 1;
     }
 
     /// Whether a frame was unbound after the time `stamp`, or is being unbound since.
@@ -175,6 +180,7 @@ impl<'a> Frames<'a> {
     ///
     /// # Panics
     /// If there is no such frame.
+    #[inline(always)]
     pub fn written(&mut self, frame: u32) {
         self.zeroed[frame as usize / 32] &= !(1 << (frame % 32));
     }

@@ -2,7 +2,7 @@
 //!
 //! A handler belongs to a filter and goes with it. The two frames that its code is in are public while it is there, as the
 //! filter's is. The frames of its region stay their owner's: like a ring they hold for as long as they were not unbound, and
-//! whether they were is asked before the handler runs, if any frame at all has been unbound since that was asked last. So a
+//! whether they were is asked before the handler runs, if any frame at all has been unbound, or anybody has ended, since that was asked last. So a
 //! frame that is freed, given away or taken is not touched any more, without being looked for.
 
 use crate::frames::Frames;
@@ -93,23 +93,35 @@ impl System<'_> {
         frame
     }
 
+    /// Whether the handler that has this second frame runs for a message of so many bytes now, at once, and nothing more has to be asked. Nearly
+    /// always it is so.
+    #[inline(always)]
+    pub fn is_ready(&self, noted: &Installed, bytes: u32) -> bool {
+        self.is_stamped(noted) && bytes >= noted.at_once_bytes && self.may_handle(EnvId(noted.owner))
+    }
+
+    /// Whether no frame has been unbound, and nobody has ended, since its region was found to be its owner's.
+    #[inline(always)]
+    fn is_stamped(&self, &Installed { stamp: [low, high], .. }: &Installed) -> bool {
+        let now = self.frames.stamp();
+        (now as u32, (now >> 32) as u32) == (low, high)
+    }
+
     /// The handler that a message for a filter, which there is, goes to: the second of its frames. Its owner lives, and its region is its
     /// owner's; one whose region is not goes.
-    #[inline]
     pub fn handler(&mut self, hw: &mut impl Hardware, number: u32) -> Option<u32> {
         let frame = match self.handler_frame(number) {
             0 => return None,
             first => first + 1,
         };
-        let &mut Installed { entry, owner, stamp: [low, high], .. } = hw.handler(frame);
-        let now = self.frames.stamp();
-        if entry != 0 && (now as u32, (now >> 32) as u32) == (low, high) && self.lives(EnvId(owner)) {
+        let noted = hw.handler(frame);
+        if noted.entry != 0 && self.is_stamped(noted) {
             return Some(frame);
         }
         self.handler_after_unbinding(hw, number)
     }
 
-    /// The same when frames have been unbound since that was asked last, or the handler is not made.
+    /// The same when frames have been unbound, or environments have ended, since that was asked last, or the handler is not made.
     #[inline(never)]
     fn handler_after_unbinding(&mut self, hw: &mut impl Hardware, number: u32) -> Option<u32> {
         let frame = self.handler_frame(number) + 1;
@@ -130,6 +142,7 @@ impl System<'_> {
 
     /// Whether an environment has time for its handlers: it does not owe too much for them.
     #[must_use]
+    #[inline]
     pub fn may_handle(&self, owner: EnvId) -> bool {
         self.slices.may_charge(owner)
     }

@@ -5,7 +5,7 @@
 //! alone writes.
 //!
 //! Nothing that an owner gives is bound for good. The ring holds like a guaranteed mapping, for as long as its frame was
-//! not unbound; and whose a buffer is is asked each time that one is filled. So a frame that is freed or taken is not
+//! not unbound, which is asked again when any has been; and whose a buffer is is asked each time that one is filled. So a frame that is freed or taken is not
 //! written any more, without being looked for. The controller itself never sees a frame of a program's.
 //!
 //! The filters of the dead go when one of their messages comes, or when the next filter is installed.
@@ -16,7 +16,7 @@ use crate::mappings::Page;
 use crate::system::System;
 use aegis_abi::filter::{ATOMS_MAX, Atom};
 use aegis_abi::frame::{Capability, FREEING, PUBLIC};
-use aegis_abi::network::{BUFFER_BYTES, DESCRIPTORS, Entry, FILTERS, Installed, STEPS_MAX};
+use aegis_abi::network::{BUFFER_BYTES, DESCRIPTORS, Descriptor, Entry, FILTERS, Installed, STEPS_MAX};
 use aegis_abi::revocation::{FILTERS as FILTERS_KIND, HANDLERS};
 use aegis_abi::vm::PAGE_SHIFT;
 use aegis_abi::{EnvId, Error};
@@ -87,6 +87,18 @@ impl<'a> Network<'a> {
 
 /// Filters among which one call searches for those of the dead.
 const SEARCH_STEP: usize = 64;
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The physical address of the buffer, of [`BUFFER_BYTES`].
+    pub buffer: u32,
+    /// The frame of the filter, its owner, and the place in the ring.
+    filter: u32,
+    owner: EnvId,
+    ring: u32,
+    next: u32,
+}
 
 /// Why a message is not put into a buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -211,6 +223,10 @@ impl System<'_> {
         if ring != 0 {
             self.movable(caller, ring)?;
         }
+        if ring != 0 {
+            // The kernel writes there from now on.
+            self.frames.written(ring);
+        }
         let stamp = self.frames.stamp();
         let installed = hw.installed(frame);
         (installed.ring, installed.next) = (ring, 0);
@@ -227,47 +243,60 @@ impl System<'_> {
         if self.network.engine.is_busy() && self.network.engine.go_on() { Err(Error::Again) } else { Ok(()) }
     }
 
-    /// Where the next message for a filter, which there is, goes: the physical address of a buffer of its owner's. Goes
-    /// with [`System::delivered`].
+    /// Where the next message for a filter, which there is, goes.
     ///
     /// # Errors
     /// [`Lost`], which is counted.
-    pub fn buffer(&mut self, hw: &mut impl Hardware, number: u32) -> Result<u32, Lost> {
+    #[inline(always)]
+    pub fn place(&mut self, hw: &mut impl Hardware, number: u32) -> Result<Place, Lost> {
         let Entry { owner, frame } = self.network.filter(number);
         if owner == 0 {
             return Err(Lost::NoBuffer);
         }
+        let &mut Installed { ring, next, stamp: [low, high], .. } = hw.installed(frame);
+        let now = self.frames.stamp();
+        let held = ring != 0 && (now as u32, (now >> 32) as u32) == (low, high);
+        if held || self.holds_ring(hw, number)? {
+            let Descriptor { buffer, length } = hw.descriptor(ring, next);
+            if length == 0 && self.is_buffer(EnvId(owner), buffer) {
+                return Ok(Place { buffer, filter: frame, owner: EnvId(owner), ring, next });
+            }
+        }
+        let dropped = &mut hw.installed(frame).dropped;
+        *dropped = dropped.wrapping_add(1);
+        Err(Lost::NoBuffer)
+    }
+
+    /// Whether the ring of a filter is its owner's, when frames have been unbound, or environments have ended, since that was asked last.
+    #[inline(never)]
+    fn holds_ring(&mut self, hw: &mut impl Hardware, number: u32) -> Result<bool, Lost> {
+        let Entry { owner, frame } = self.network.filter(number);
         if !self.lives(EnvId(owner)) {
             self.remove(number);
             return Err(Lost::OwnerDied);
         }
-        let Installed { ring, next, stamp: [low, high], .. } = *hw.installed(frame);
+        let installed = hw.installed(frame);
+        let (ring, [low, high]) = (installed.ring, installed.stamp);
         let stamp = u64::from(high) << 32 | u64::from(low);
-        let page = Page { frame: ring << PAGE_SHIFT, writable: true, owner, stamp };
-        let buffer = (ring != 0 && self.holds(page))
-            .then(|| hw.descriptor(ring, next))
-            .filter(|descriptor| descriptor.length == 0 && self.is_buffer(EnvId(owner), descriptor.buffer))
-            .map(|descriptor| descriptor.buffer);
-        buffer.ok_or_else(|| {
-            let dropped = &mut hw.installed(frame).dropped;
-            *dropped = dropped.wrapping_add(1);
-            Lost::NoBuffer
-        })
+        if ring == 0 || !self.holds(Page { frame: ring << PAGE_SHIFT, writable: true, owner, stamp }) {
+            return Ok(false);
+        }
+        let now = self.frames.stamp();
+        installed.stamp = [now as u32, (now >> 32) as u32];
+        Ok(true)
     }
 
-    /// The message for a filter is in its buffer now, and has so many bytes: says so in the ring, and wakes the owner.
-    pub fn delivered(&mut self, hw: &mut impl Hardware, number: u32, bytes: u32) {
-        let Entry { owner, frame } = self.network.filter(number);
-        let installed = hw.installed(frame);
-        let (ring, place) = (installed.ring, installed.next);
-        installed.next = (place + 1) % DESCRIPTORS;
+    /// The message that has this place is in its buffer now, and has so many bytes: says so in the ring, and wakes the owner.
+    #[inline(always)]
+    pub fn delivered(&mut self, hw: &mut impl Hardware, place: Place, bytes: u32) {
+        let Place { buffer, filter, owner, ring, next } = place;
+        let installed = hw.installed(filter);
+        installed.next = (next + 1) % DESCRIPTORS;
         installed.delivered = installed.delivered.wrapping_add(1);
-        let descriptor = hw.descriptor(ring, place);
-        hw.set_length(ring, place, bytes);
-        self.frames.written(ring);
-        self.frames.written(descriptor.buffer >> PAGE_SHIFT);
+        hw.set_length(ring, next, bytes);
+        self.frames.written(buffer >> PAGE_SHIFT);
         // It lives: it was just asked.
-        let _ = self.wake(EnvId(owner));
+        let _ = self.wake(owner);
     }
 
     /// Whether anybody may be waiting for a message.
@@ -276,20 +305,22 @@ impl System<'_> {
         self.network.living > 0
     }
 
-    /// Whether a message that is, turned round, for this filter (0: for none) is the caller's to send; if so it is
-    /// counted.
-    pub fn may_send(&mut self, hw: &mut impl Hardware, caller: EnvId, number: u32) -> bool {
-        let Entry { owner, frame } = self.network.filter(number);
-        if owner != caller.0 {
-            return false;
-        }
+    /// Whether a message that is, turned round, for this filter (0: for none) is the caller's to send.
+    #[must_use]
+    pub fn may_send(&self, caller: EnvId, number: u32) -> bool {
+        self.network.filter(number).owner == caller.0
+    }
+
+    /// A message was sent that is, turned round, for this filter, which there is: counts it.
+    pub fn sent(&mut self, hw: &mut impl Hardware, number: u32) {
+        let Entry { frame, .. } = self.network.filter(number);
         let sent = &mut hw.installed(frame).sent;
         *sent = sent.wrapping_add(1);
-        true
     }
 
     /// Whether this is the address of a buffer in a frame of the environment's, and not its save page, which the kernel
     /// uses itself.
+    #[inline(always)]
     fn is_buffer(&self, owner: EnvId, buffer: u32) -> bool {
         let frame = buffer >> PAGE_SHIFT;
         buffer.is_multiple_of(BUFFER_BYTES)

@@ -14,6 +14,14 @@ pub type Station = (u32, u16);
 /// The type of a message, as it lies there.
 const ARP: u16 = 0x0608;
 const IP: u16 = 0x0008;
+/// IP's first byte without options: the version, and how many words its header has.
+const START: u32 = 0x45;
+/// The place of a part in its datagram, in the word that has it; 0 in the first.
+const LATER: u32 = 0xff1f_0000;
+/// What IP carries.
+const ICMP: u32 = 1;
+const TCP: u32 = 6;
+const UDP: u32 = 17;
 /// Where ARP's body ends that has two pairs of addresses; Ethernet's of the sender's is the first of them.
 const ARP_END: u32 = HEADER + 28;
 const ARP_SENDER_END: u32 = HEADER + 14;
@@ -30,6 +38,44 @@ pub const fn station(address: [u8; 6]) -> Station {
 pub fn is_from(message: &Buffer, bytes: u32, station: Station) -> bool {
     let at = |word: usize| (message[word], message[word + 1] as u16) == station;
     bytes >= HEADER && at(2) && (kind(message) != ARP || bytes >= ARP_SENDER_END && at(6))
+}
+
+/// Words of a buffer that have the headers of a [common](turn_common) message, to its ports.
+pub const HEADERS: usize = 10;
+/// So many of them tell whether it is one.
+pub const TOLD_BY: usize = 7;
+
+/// What [`is_from`] and [`turn_round`] do to the message that nearly all are, TCP or UDP without IP's options: its headers are `read` by their
+/// numbers, and the first [`TOLD_BY`] are `sent` as they are. The headers turned round; nothing for any other message, or one that is not
+/// from the station, and what was sent then is worth nothing.
+///
+/// The message has at least so many bytes as its headers. A controller's memory takes a word in the time of six instructions: so what is sent is
+/// scattered among what is looked at.
+#[inline(always)]
+pub fn turn_common(
+    read: impl Fn(usize) -> u32,
+    mut sent: impl FnMut(usize, u32),
+    (from, from_end): Station,
+) -> Option<[u32; HEADERS]> {
+    let (a, b, c, d) = (read(0), read(1), read(2), read(3));
+    sent(0, a);
+    sent(1, b);
+    sent(2, c);
+    sent(3, d);
+    if c != from || d != u32::from(from_end) | u32::from(IP) << 16 {
+        return None;
+    }
+    let (e, f, g) = (read(4), read(5), read(6));
+    sent(4, e);
+    sent(5, f);
+    sent(6, g);
+    let protocol = g >> 8 & 0xff;
+    if e & 0xff != START || f & LATER != 0 || protocol != TCP && protocol != UDP {
+        return None;
+    }
+    let (to, to_end) = (a >> 16 | b << 16, b >> 16);
+    let (source, destination, ports) = (read(7), read(8), read(9).rotate_left(16));
+    Some([a & 0xffff | c << 16, c >> 16 | d << 16, to, d & 0xffff_0000 | to_end, e, f, g, destination, source, ports])
 }
 
 /// Turns a message of so many bytes round, as the answer to it would come: addresses, ports, and what is asked and what answers it, change
@@ -63,11 +109,8 @@ const fn kind(message: &Buffer) -> u16 {
 
 #[inline]
 fn turn_ip(message: &mut Buffer, bytes: u32) -> Option<()> {
-    const ICMP: u8 = 1;
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
     // Version and length of the header in words; whether it is a later part of a datagram, which has no ports.
-    let (start, later) = (message[4] as u8, message[5] & 0xff1f_0000 != 0);
+    let (start, later) = (message[4] as u8, message[5] & LATER != 0);
     let header = u32::from(start & 15);
     let ports = if later { 0 } else { 4 };
     if start >> 4 != 4 || header < 5 || bytes < HEADER + 4 * header + ports {
@@ -77,7 +120,7 @@ fn turn_ip(message: &mut Buffer, bytes: u32) -> Option<()> {
     if later {
         return Some(());
     }
-    let protocol = (message[6] >> 8) as u8;
+    let protocol = message[6] >> 8 & 0xff;
     let body = &mut message[4 + header as usize];
     match protocol {
         TCP | UDP => *body = body.rotate_left(16),

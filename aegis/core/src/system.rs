@@ -178,10 +178,16 @@ impl System<'_> {
     /// not been unbound since, be it by an owner who has it again.
     #[must_use]
     pub fn holds(&self, page: Page) -> bool {
-        let Page { owner, stamp, .. } = page;
-        let frame = page.frame >> PAGE_SHIFT;
-        let owned = self.frames.owner(frame) == owner && (owner == PUBLIC || self.lives(EnvId(owner)));
-        owned && !self.frames.unbound_since(frame, stamp)
+        let owner = page.owner;
+        self.holds_for(page, EnvId(owner)) && (owner == PUBLIC || self.lives(EnvId(owner)))
+    }
+
+    /// The same if its owner is `caller`, who lives: `false` if it is another's.
+    #[must_use]
+    #[inline]
+    pub fn holds_for(&self, Page { owner, stamp, frame, .. }: Page, caller: EnvId) -> bool {
+        let frame = frame >> PAGE_SHIFT;
+        owner == caller.0 && self.frames.owner(frame) == owner && !self.frames.unbound_since(frame, stamp)
     }
 
     /// Whether one of two `parties` can give the other a guaranteed mapping of `pages` frames from `first` on, for writing,
@@ -307,6 +313,7 @@ impl System<'_> {
     }
 
     /// A slice of an environment begins. Where it does: what it was to be told of revocation it is told by that.
+    #[inline]
     pub fn begin(&mut self, env: EnvId) -> Begin {
         self.environments.begin(env)
     }
@@ -317,6 +324,7 @@ impl System<'_> {
         let Some(home) = self.environments.destroy(env) else { return false };
         self.slices.release(env);
         self.network.note_death(env);
+        self.frames.note_death();
         // The record's frame is not mapped anywhere, and goes the way of the rest.
         self.frames.set_owner(home + 1, env.0);
         self.statistics.ended = self.statistics.ended.wrapping_add(1);
@@ -327,10 +335,16 @@ impl System<'_> {
     /// are taken back first, the TLBs are emptied, and whoever is entered next needs a new one.
     ///
     /// [`ContextId::NONE`], which is the kernel's, if the environment does not live.
+    #[inline(always)]
     pub fn context(&mut self, hw: &mut impl Hardware, env: EnvId) -> ContextId {
         if let Some(context) = self.environments.context(env) {
             return context;
         }
+        self.revoke_contexts(hw, env)
+    }
+
+    #[inline(never)]
+    fn revoke_contexts(&mut self, hw: &mut impl Hardware, env: EnvId) -> ContextId {
         if !self.lives(env) {
             return ContextId::NONE;
         }

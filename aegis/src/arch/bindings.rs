@@ -33,6 +33,7 @@ pub struct Context {
 
 impl Context {
     /// The one with this id.
+    #[inline(always)]
     pub fn new(ContextId(id): ContextId) -> Self {
         Self { entry_hi: u32::from(id) << CONTEXT_ID_SHIFT, stlb: STLB | (u32::from(id) << 8 & STLB_HASH_MASK) }
     }
@@ -232,25 +233,30 @@ impl Hardware for Translation {
     fn installed(&mut self, frame: u32) -> &mut Installed {
         // SAFETY: the frame is public and a filter's, so nobody but the kernel writes to it, and this is the one reference;
         // every bit pattern is good.
-        unsafe { &mut *machine::cached(frame << PAGE_SHIFT) }
+        unsafe { &mut *super::opaque(machine::cached(frame << PAGE_SHIFT)) }
     }
 
     fn handler(&mut self, frame: u32) -> &mut ash::Installed {
         // SAFETY: as for `installed`: the frame is public and a handler's, or has just been given back and is mapped
         // nowhere.
-        unsafe { &mut *machine::cached(frame << PAGE_SHIFT) }
+        unsafe { &mut *super::opaque(machine::cached(frame << PAGE_SHIFT)) }
     }
 
     fn descriptor(&mut self, ring: u32, place: u32) -> Descriptor {
         // SAFETY: the frame is memory, an environment's, and its page has that many; no program runs, and every bit
         // pattern is good.
-        unsafe { machine::cached::<Descriptor>(ring << PAGE_SHIFT).add((place % DESCRIPTORS) as usize).read_volatile() }
+        unsafe {
+            super::opaque(machine::cached::<Descriptor>(ring << PAGE_SHIFT))
+                .add((place % DESCRIPTORS) as usize)
+                .read_volatile()
+        }
     }
 
     fn set_length(&mut self, ring: u32, place: u32, bytes: u32) {
         // SAFETY: as for `descriptor`; and it is a ring that its owner wants the kernel to write to.
         unsafe {
-            let descriptor = machine::cached::<Descriptor>(ring << PAGE_SHIFT).add((place % DESCRIPTORS) as usize);
+            let ring = super::opaque(machine::cached::<Descriptor>(ring << PAGE_SHIFT));
+            let descriptor = ring.add((place % DESCRIPTORS) as usize);
             (&raw mut (*descriptor).length).write_volatile(bytes);
         }
     }

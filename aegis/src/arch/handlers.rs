@@ -5,8 +5,10 @@
 //! neither read nor write any of these, nor `$at`, `$t8`, `$ra`, which calls may use.
 
 use super::unwind::{frame_begins, frame_ends_at_epc};
-use crate::handlers::{Senders, send};
-use aegis_abi::ash::{self, CALLS, Loop, Outcome, PipeState, SETS, cost};
+use crate::handlers::send;
+use crate::kernel;
+use aegis_abi::ash::{self, CALLS, Installed, Loop, Outcome, PipeState, SETS, cost};
+use aegis_abi::vm::PAGE_SHIFT;
 use aegis_ash::{Kernel, Stub};
 use asm_lines::global_asm;
 use core::mem::{MaybeUninit, offset_of, transmute};
@@ -17,20 +19,27 @@ pub struct Run {
     /// The address of the message, 2 modulo 4, and its bytes.
     pub message: u32,
     pub bytes: u32,
-    /// The address of its region, and what addresses in it are masked with.
-    pub region: u32,
-    pub masks: [u32; 3],
-    /// What is left of what it may take.
-    pub left: i32,
-    /// How often it has told its owner, and with which number last.
-    pub wakes: u32,
-    pub number: u32,
-    /// Its loops, by number.
-    pub loops: *const [Loop; SETS + 1],
-    /// For whom [`send`] sends.
-    pub senders: Senders,
+    /// What is known of its chain: its owner, region, and loops.
+    pub noted: *const Installed,
+    /// The kernel, in whose stead it sends.
+    pub kernel: *mut kernel::Kernel,
+    /// What it has done so far; zero before the first of a chain runs.
+    pub done: MaybeUninit<Done>,
     /// What is only used while it runs.
     pub scratch: MaybeUninit<Scratch>,
+}
+
+/// What handlers of a chain have done.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Done {
+    /// What was left of what the last may take.
+    pub left: i32,
+    /// How often they have told their owner, and with which number last.
+    pub wakes: u32,
+    pub number: u32,
+    /// How many messages they have sent.
+    pub sent: u32,
 }
 
 /// What assembly needs while a handler runs.
@@ -42,24 +51,47 @@ pub struct Scratch {
 }
 
 impl Run {
-    /// Enters one at an address, with a budget, and tells it what layers below have `consumed`; how it ended, and what it had in `$v1`.
+    /// Enters the first handler of a chain at an address, with a budget; how it ended, and what it had in `$v1`.
     ///
     /// # Safety
-    /// It is a handler that was made for [`kernel`], and the instruction cache is coherent with it. Message, region with guard, and
-    /// loops are what it was made for, and nobody has a reference to region and guard. So has nobody to what `senders` point to.
+    /// It is a handler that was made for [`kernel`](kernel()), and the instruction cache is coherent with it. Message, region with guard, and
+    /// loops are what it was made for, and nobody has a reference to any of them, nor to the kernel.
     #[inline]
-    pub unsafe fn run(&mut self, entry: u32, budget: u32, consumed: u32) -> (Outcome, u32) {
-        // SAFETY: the caller's; and where handlers end `$v0` becomes an outcome's number.
-        unsafe {
-            let ended = run_handler(self, consumed, entry, budget);
-            (transmute::<u8, Outcome>(ended as u8), (ended >> 32) as u32)
-        }
+    pub unsafe fn first(&mut self, entry: u32, budget: u32) -> (Outcome, u32) {
+        // SAFETY: the caller's.
+        unsafe { Self::ended(run_first_handler(self, 0, entry, budget)) }
+    }
+
+    /// The same of a later one, which is told what layers below have `consumed`.
+    ///
+    /// # Safety
+    /// As for [`Run::first`], which was called.
+    pub unsafe fn next(&mut self, entry: u32, budget: u32, consumed: u32) -> (Outcome, u32) {
+        // SAFETY: the caller's.
+        unsafe { Self::ended(run_handler(self, consumed, entry, budget)) }
+    }
+
+    /// # Safety
+    /// It is what entering a handler returns.
+    unsafe fn ended(both: u64) -> (Outcome, u32) {
+        // SAFETY: the caller's: where handlers end `$v0` becomes an outcome's number.
+        unsafe { (transmute::<u8, Outcome>(both as u8), (both >> 32) as u32) }
+    }
+
+    /// What those that were run have done.
+    ///
+    /// # Safety
+    /// One was run.
+    pub unsafe fn done(&mut self) -> &mut Done {
+        // SAFETY: the caller's.
+        unsafe { self.done.assume_init_mut() }
     }
 }
 
 #[expect(improper_ctypes, reason = "assembly passes the kernel's address on, and does not look at it")]
 unsafe extern "C" {
     /// Both of what it returns in one: `$v0` and `$v1`.
+    fn run_first_handler(run: *mut Run, consumed: u32, entry: u32, budget: u32) -> u64;
     fn run_handler(run: *mut Run, consumed: u32, entry: u32, budget: u32) -> u64;
     fn handler_load();
     fn handler_copy();
@@ -99,36 +131,53 @@ global_asm!(
     ".set noreorder",
     ".set noat",
     "",
-    // run_handler(run, consumed, entry, budget). Gives the handler its registers, a1 as it is, and enters it.
+    // run_first_handler(run, consumed, entry, budget): nothing is done yet.
+    ".globl run_first_handler",
+    ".type run_first_handler, @function",
+    "run_first_handler:",
+    "    sw    $zero, {wakes}($a0)",
+    "    sw    $zero, {number}($a0)",
+    "    sw    $zero, {sent}($a0)",
+    // run_handler(run, consumed, entry, budget). Gives the handler its registers, a1 as it is, and enters it. A store takes the write buffer
+    // two cycles, so there is none next to another.
     ".globl run_handler",
     ".type run_handler, @function",
     "run_handler:",
     frame_begins!(),
-    "    .irp n, 0,1,2,3,4,5,6,7",
-    "    sw    $s\\n, {saved} + 4*\\n($a0)",
-    "    .endr",
-    "    sw    $gp, {saved} + 32($a0)",
-    "    sw    $sp, {saved} + 36($a0)",
-    "    sw    $fp, {saved} + 40($a0)",
-    "    sw    $ra, {saved} + 44($a0)",
+    "    move  $t8, $a2",
     "    sw    $k1, {saved} + 52($a0)",
     "    move  $k1, $a0",
-    "    addiu $sp, $sp, -16",                 // room for the arguments of what calls call
+    "    .irp n, 0,1,2,3,4",
+    "    sw    $s\\n, {saved} + 4*\\n($k1)",
+    "    move  $s\\n, $zero",
+    "    .endr",
+    "    sw    $s5, {saved} + 20($k1)",
+    "    lw    $at, {noted}($k1)",
+    "    sw    $gp, {saved} + 32($k1)",
+    "    lw    $gp, {region}($at)",            // the number of its first frame
+    "    sw    $s6, {saved} + 24($k1)",
+    "    lw    $s6, {region_bytes}($at)",      // a power of two, of which the masks are made
+    "    sw    $s7, {saved} + 28($k1)",
     "    lw    $s5, {message}($k1)",
-    "    lw    $gp, {region}($k1)",
-    "    lw    $s6, {masks}($k1)",
-    "    lw    $s7, {masks} + 4($k1)",
-    "    lw    $fp, {masks} + 8($k1)",
-    "    move  $t8, $a2",
-    "    move  $t9, $a3",
+    "    sw    $fp, {saved} + 40($k1)",
+    "    sll   $gp, $gp, {page_shift}",
+    "    addiu $s7, $s6, -2",
+    "    sw    $sp, {saved} + 36($k1)",
+    "    addiu $fp, $s6, -4",
+    "    addiu $s6, $s6, -1",
+    "    sw    $ra, {saved} + 44($k1)",
+    "    lui   $at, 0x8000",
+    "    or    $gp, $gp, $at",                 // kseg0
     "    lw    $a0, {bytes}($k1)",
+    "    addiu $sp, $sp, -16",                 // room for the arguments of what calls call
+    "    move  $t9, $a3",
     "    mthi  $zero",
     "    mtlo  $zero",
-    "    .irp n, 2,3,6,7,8,9,10,11,12,13,14,15,16,17,18,19",
+    "    .irp n, 2,3,6,7,8,9,10,11,12,13,14",
     "    move  $\\n, $zero",
     "    .endr",
     "    jr    $t8",
-    "     move $s4, $zero",
+    "     move $15, $zero",
     "",
     // The ways out, which are jumped to. v0 becomes the outcome; v1 stays.
     ".globl handler_done",
@@ -205,16 +254,16 @@ global_asm!(
     "    sltu  $at, $at, $a2",
     "    bne   $at, $zero, handler_lies",
     "     sll  $at, $a3, 4",
-    "    lw    $t8, {loops}($k1)",
+    "    lw    $t8, {noted}($k1)",
     "    nop",                                 // delay of the load
     "    addu  $at, $at, $t8",
-    "    lw    $t8, {code}($at)",
-    "    lw    $t0, {unit}($at)",
-    "    lw    $t1, {cost}($at)",
+    "    lw    $t8, {loops} + {code}($at)",
+    "    lw    $t0, {loops} + {unit}($at)",
+    "    lw    $t1, {loops} + {cost}($at)",
     "    beq   $t8, $zero, handler_lies",      // there are no such pipes
     "     and  $t0, $t0, $a2",
     "    bne   $t0, $zero, handler_lies",      // not for so many bytes
-    "     lw   $t2, {block_cost}($at)",
+    "     lw   $t2, {loops} + {block_cost}($at)",
     "    srl   $t0, $a2, 5",
     "    and   $a0, $a0, $s6",
     "    multu $t0, $t2",
@@ -278,7 +327,7 @@ global_asm!(
     "    sw    $ra, {saved} + 48($k1)",
     "    sw    $t9, {left}($k1)",
     "    jal   {send}",
-    "     addiu $a2, $k1, {senders}",
+    "     move $a2, $k1",
     "    lw    $ra, {saved} + 48($k1)",
     "    lw    $t9, {left}($k1)",
     "    sltiu $at, $v0, 2",
@@ -294,19 +343,21 @@ global_asm!(
     ".size run_handler, . - run_handler",
     saved = const offset_of!(Run, scratch) + offset_of!(Scratch, saved),
     message = const offset_of!(Run, message),
-    region = const offset_of!(Run, region),
-    masks = const offset_of!(Run, masks),
-    left = const offset_of!(Run, left),
+    noted = const offset_of!(Run, noted),
+    region = const offset_of!(Installed, region),
+    region_bytes = const offset_of!(Installed, region_bytes),
+    page_shift = const PAGE_SHIFT,
+    left = const offset_of!(Run, done) + offset_of!(Done, left),
     bytes = const offset_of!(Run, bytes),
-    wakes = const offset_of!(Run, wakes),
-    number = const offset_of!(Run, number),
-    loops = const offset_of!(Run, loops),
+    wakes = const offset_of!(Run, done) + offset_of!(Done, wakes),
+    number = const offset_of!(Run, done) + offset_of!(Done, number),
+    sent = const offset_of!(Run, done) + offset_of!(Done, sent),
+    loops = const offset_of!(Installed, loops),
     code = const offset_of!(Loop, code),
     unit = const offset_of!(Loop, unit),
     cost = const offset_of!(Loop, cost),
     block_cost = const offset_of!(Loop, block_cost),
     state = const offset_of!(Run, scratch) + offset_of!(Scratch, state),
-    senders = const offset_of!(Run, senders),
     sets = const SETS + 1,
     unaligned = const cost::UNALIGNED_BYTE,
     sent_shift = const cost::SENT_BYTE.ilog2(),

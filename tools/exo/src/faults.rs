@@ -217,8 +217,8 @@ const WHOLE: u64 = 64;
 const CHUNK: u64 = 1 << 14;
 /// Megabytes of memory: enough.
 const MEMORY: u32 = 4;
-/// The kernel's own data, its stack not included.
-const KERNEL: Range<u32> = 0x3_0000..0x4_e000;
+/// The kernel's own text and data, its stack not included.
+const KERNEL: [Range<u32>; 2] = [0x3_0000..0x4_e000, 0x5_4000..0x5_8000];
 
 /// The tests.
 pub fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
@@ -325,7 +325,9 @@ fn kernel_fault(bench: &Bench) -> Result<()> {
     let starts = stage.finish(&mut Run::start(&stage.job)?, true)?.starts;
     let mut run = Run::start(&stage.job)?;
     run.go_on(*starts.first().context("it has no marks")?, &mut stage.watch());
-    run.inject(Injection::BusError { start: KERNEL.start, length: KERNEL.end - KERNEL.start });
+    for Range { start, end } in KERNEL {
+        run.inject(Injection::BusError { start, length: end - start });
+    }
     let error = stage.finish(&mut run, true).err().context("the kernel did not notice")?.to_string();
     let reported = error.starts_with("the kernel stopped on a bug of its own: exception 7 in the kernel, badvaddr=");
     ensure!(reported && error.contains("pc=0x8003") && error.contains("(aegis/"), "{error}");

@@ -96,30 +96,35 @@ fn buffers_must_be_the_owners() {
         m.system.frame_allocate(&mut m.tlbs, owner, frame).unwrap();
     }
     let number = insert(&mut m, a, 10, &byte(1), NOTHING).unwrap();
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Err(Lost::NoBuffer), "no ring");
+    assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Err(Lost::NoBuffer), "no ring");
     assert_eq!(m.system.filter_ring(&mut m.tlbs, a, number, 13), Err(Error::Denied));
     assert_eq!(m.system.filter_ring(&mut m.tlbs, b, number, 13), Err(Error::Denied));
     m.system.filter_ring(&mut m.tlbs, a, number, 11).unwrap();
     for buffer in [0, 1, 12 * 4096 + 1024, 13 * 4096, 2 * 4096, 4096, 99 * 4096, 10 * 4096] {
         m.tlbs.rings.insert((11, 0), Descriptor { buffer, length: 0 });
-        assert_eq!(m.system.buffer(&mut m.tlbs, number), Err(Lost::NoBuffer), "{buffer:#x}");
+        assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Err(Lost::NoBuffer), "{buffer:#x}");
     }
     let good = 12 * 4096 + 2048;
     m.tlbs.rings.insert((11, 0), Descriptor { buffer: good, length: 60 });
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Err(Lost::NoBuffer), "still full");
+    assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Err(Lost::NoBuffer), "still full");
     m.tlbs.rings.insert((11, 0), Descriptor { buffer: good, length: 0 });
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Ok(good));
-    m.system.delivered(&mut m.tlbs, number, 77);
+    assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Ok(good));
+    let place = m.system.place(&mut m.tlbs, number).unwrap();
+    m.system.delivered(&mut m.tlbs, place, 77);
     assert_eq!(m.tlbs.rings[&(11, 0)], Descriptor { buffer: good, length: 77 });
     let installed = m.tlbs.installed[&10];
     assert_eq!((installed.delivered, installed.dropped, installed.next), (1, 10, 1));
     m.tlbs.rings.insert((11, 1), Descriptor { buffer: good, length: 0 });
     m.system.frame_free(&mut m.tlbs, a, 12).unwrap();
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Err(Lost::NoBuffer), "freed");
+    assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Err(Lost::NoBuffer), "freed");
     m.system.frame_allocate(&mut m.tlbs, a, 12).unwrap();
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Ok(good));
+    assert_eq!(m.system.place(&mut m.tlbs, number).map(|place| place.buffer), Ok(good));
     m.system.frame_renew(&mut m.tlbs, a, 11).unwrap();
-    assert_eq!(m.system.buffer(&mut m.tlbs, number), Err(Lost::NoBuffer), "the ring was renewed");
+    assert_eq!(
+        m.system.place(&mut m.tlbs, number).map(|place| place.buffer),
+        Err(Lost::NoBuffer),
+        "the ring was renewed"
+    );
     m.audit();
 }
 
@@ -138,7 +143,7 @@ fn filters_of_the_dead_go() {
     assert!(m.system.env_destroy(a));
     assert!(!m.system.awaits_messages(), "they are there, but nobody waits");
     m.audit();
-    assert_eq!(m.system.buffer(&mut m.tlbs, first), Err(Lost::OwnerDied));
+    assert_eq!(m.system.place(&mut m.tlbs, first).map(|place| place.buffer), Err(Lost::OwnerDied));
     m.audit();
     assert_eq!(m.system.network.filter(first), Entry::default());
     let third = insert(&mut m, b, 12, &byte(2), NOTHING).unwrap();

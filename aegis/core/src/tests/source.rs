@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use crate::source::{self, Buffer, station};
+use crate::source::{self, Buffer, HEADERS, TOLD_BY, station};
 use aegis_abi::network::BUFFER_OFFSET;
 use proptest::prelude::*;
 use std::vec;
@@ -144,5 +144,29 @@ proptest! {
             prop_assert_eq!(turn_round(&mut bytes), Some(()));
         }
         prop_assert_eq!(bytes, before);
+    }
+
+    #[test]
+    fn the_way_of_common_messages_is_the_same(
+        kind in prop_oneof![9 => Just(0x800_u16), 1 => any::<u16>()],
+        start in prop_oneof![9 => Just(0x45_u8), 1 => any::<u8>()],
+        protocol in prop_oneof![Just(6_u8), Just(17), any::<u8>()],
+        part in prop_oneof![9 => Just(0_u8), 1 => any::<u8>()],
+        other in prop_oneof![9 => Just(0_u8), 1 => any::<u8>()],
+        mut bytes in prop::collection::vec(any::<u8>(), 60..120),
+    ) {
+        bytes[12..14].copy_from_slice(&kind.to_be_bytes());
+        (bytes[14], bytes[23], bytes[20], bytes[21]) = (start, protocol, part, 0);
+        let address: [u8; 6] = core::array::from_fn(|at| bytes[6 + at] ^ other);
+        let words = buffer(&bytes);
+        let mut sent = [0; TOLD_BY];
+        let turned = source::turn_common(|at| words[at], |at, word| sent[at] = word, station(address));
+        let ordinary = kind == 0x800 && start == 0x45 && matches!(protocol, 6 | 17) && part & 0x1f == 0;
+        prop_assert_eq!(turned.is_some(), ordinary && is_from(&bytes, address));
+        if let Some(turned) = turned {
+            prop_assert_eq!(&sent[..], &words[..TOLD_BY]);
+            prop_assert_eq!(turn_round(&mut bytes), Some(()));
+            prop_assert_eq!(&turned[..], &buffer(&bytes)[..HEADERS]);
+        }
     }
 }
