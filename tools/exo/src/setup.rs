@@ -8,10 +8,10 @@ use crate::baseline;
 use crate::c_library;
 use crate::file_server;
 use crate::gdb::DEBUGGER;
-use crate::host_end;
 use crate::machine::Machine;
 use crate::process::{command, output, show, which};
 use crate::toolchain::{self, Toolchain};
+use crate::visitors;
 use crate::workspace::Workspace;
 
 /// Something that a job needs and that does not come with the source tree.
@@ -70,7 +70,7 @@ impl Need {
             Self::Witness => &["qemu-user"],
             Self::Debugger => &[DEBUGGER],
             Self::FileServer => &file_server::PACKAGES,
-            Self::Visitor => &host_end::PACKAGES,
+            Self::Visitor => &visitors::PACKAGES,
             Self::C => &c_library::PACKAGES,
             Self::Baseline => &baseline::PACKAGES,
         }
