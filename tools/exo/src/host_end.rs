@@ -14,10 +14,10 @@ use adler2::Adler32;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::file_server::{self, FileServer};
-use crate::machine::User;
+use crate::machine::{Typed, User};
 use crate::ports;
 use crate::setup::{Need, ensure_all};
-use crate::visitors;
+use crate::visitors::{self, Visitor};
 use crate::workspace::Workspace;
 
 /// Bytes of a stream, each way.
@@ -34,8 +34,8 @@ pub enum Role {
     Files,
     /// It takes a connection through which 10 MB go each way.
     Stream,
-    /// It visits the machine by HTTP: 1,000 times, 16 at once, with curl.
-    Visits,
+    /// It visits the machine by HTTP.
+    Visits(Visitor),
 }
 
 impl Role {
@@ -44,7 +44,7 @@ impl Role {
         match (key, value) {
             ("server", "nfs") => Some(Self::Files),
             ("server", "stream") => Some(Self::Stream),
-            ("client", "curl") => Some(Self::Visits),
+            ("client", name) => Visitor::named(name).map(Self::Visits),
             _ => None,
         }
     }
@@ -57,7 +57,7 @@ impl Role {
                 file_server::check()
             }
             Self::Stream => Ok(()),
-            Self::Visits => ensure_all(workspace, &[Need::Visitor]),
+            Self::Visits(_) => ensure_all(workspace, &[Need::Visitors]),
         }
     }
 }
@@ -74,7 +74,12 @@ pub enum HostEnd {
         thread: JoinHandle<Result<()>>,
     },
     /// Who visits, once it is told that it may.
-    Visits { ready: Sender<()>, thread: JoinHandle<Result<()>> },
+    Visits {
+        ready: Sender<()>,
+        /// By whose leaving the machine ends, if it does not end by itself.
+        typed: Option<Typed>,
+        thread: JoinHandle<Result<()>>,
+    },
 }
 
 impl HostEnd {
@@ -90,14 +95,23 @@ impl HostEnd {
                 let thread = thread::spawn(move || exchange(&accept(&listener, &has_ended)?));
                 Ok(Self::Stream { argument, ended, thread })
             }
-            Role::Visits => {
+            Role::Visits(visitor) => {
                 let port = ports::free()?;
                 network.forward = Some((port, visitors::PORT));
                 let path = workspace.root.join(crate::build::FILES).join(visitors::PATH);
                 let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
                 let (ready, is_ready) = channel();
-                let thread = thread::spawn(move || visitors::fetch(port, &content, &is_ready));
-                Ok(Self::Visits { ready, thread })
+                let left = Arc::new(AtomicBool::new(false));
+                let (keyboard, keys) = channel();
+                let typed = visitor.ends_machine().then(|| Typed::new(keys, Arc::clone(&left)));
+                let visit = move || {
+                    let result = visitor.visit(port, &content, &is_ready);
+                    left.store(true, Ordering::Relaxed);
+                    // Nothing was typed, but until now somebody could have.
+                    drop(keyboard);
+                    result
+                };
+                Ok(Self::Visits { ready, typed, thread: thread::spawn(visit) })
             }
         }
     }
@@ -108,6 +122,14 @@ impl HostEnd {
             Self::Files(server) => server.argument(),
             Self::Stream { argument, .. } => argument.clone(),
             Self::Visits { .. } => String::new(),
+        }
+    }
+
+    /// Who leaves the machine's console when it is through, if the machine is to end then.
+    pub fn typed(&self) -> Option<Typed> {
+        match self {
+            Self::Visits { typed, .. } => typed.clone(),
+            Self::Files(_) | Self::Stream { .. } => None,
         }
     }
 
@@ -129,7 +151,7 @@ impl HostEnd {
                 ended.store(true, Ordering::Relaxed);
                 thread
             }
-            Self::Visits { ready, thread } => {
+            Self::Visits { ready, thread, .. } => {
                 drop(ready);
                 thread
             }

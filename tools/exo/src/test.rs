@@ -321,7 +321,8 @@ impl Bench {
             Ok(ready) => ready,
             Err(error) => return Err(format!("{error:#}").into()),
         };
-        let job = Job { clock, network, ..Job::new(&image, &arguments, test.timeout) };
+        let typed = host.as_ref().and_then(HostEnd::typed);
+        let job = Job { clock, network, typed, ..Job::new(&image, &arguments, test.timeout) };
         let run = self.run(machine, &job, test, |line| {
             if let Some(host) = &host {
                 host.sees(line);
