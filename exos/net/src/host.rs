@@ -1,10 +1,10 @@
 //! The machine's address, whom it asks for names, and through whom it reaches others: given, or found out by DHCP.
 
 use crate::filter::Purpose;
+use crate::lease::changed;
 use crate::question::Patience;
 use crate::{Fail, Stack};
 use exos_rt::abi::slice::MICROSECONDS;
-use smoltcp::iface::SocketHandle;
 use smoltcp::socket::dhcpv4;
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
@@ -40,46 +40,55 @@ pub(crate) fn is_machines(address: Ipv4Address) -> bool {
 }
 
 impl Stack {
-    /// Asks the network's server by DHCP, again and again until the tick `deadline`, and takes what it says: for as long as
-    /// the stack is there, since nothing renews it.
+    /// Asks the network's server by DHCP, again and again until the tick `deadline`, and takes what it says. That is lent for a
+    /// time, and is renewed by [`Stack::poll`]; if it can't be it is given up at the end, and then whatever takes an address
+    /// fails with [`Fail::NoAddress`], connections are broken off, and [`Stack::host`] is none. It may be asked again
+    /// at any time; sockets for datagrams and pings have then to be made anew. What was lent before is given up if that fails.
     ///
     /// # Errors
-    /// [`Fail::Taken`] while another program asks; [`Fail::TimedOut`]; [`Fail::NoRoom`].
+    /// [`Fail::Taken`] if another program asks all the time; [`Fail::TimedOut`]; [`Fail::NoRoom`].
     pub fn ask_host(&mut self, deadline: Option<u32>) -> Result<Host, Fail> {
-        self.has_room()?;
-        self.with_filter(Purpose::Dhcp, |stack| {
-            let handle = stack.sockets.add(dhcpv4::Socket::new());
-            let mut patience = Patience::new(deadline);
-            let host = loop {
-                let socket = stack.sockets.get_mut::<dhcpv4::Socket>(handle);
-                let mut retry = socket.get_retry_config();
-                retry.discover_timeout = Duration::from_micros(u64::from(patience.wait) * u64::from(MICROSECONDS));
-                retry.initial_request_timeout = retry.discover_timeout;
-                socket.set_retry_config(retry);
-                match stack.until(Some(patience.until()), |stack| stack.found_host(handle)) {
-                    Err(Fail::TimedOut) if patience.goes_on() => {}
-                    result => break result,
-                }
-            };
-            stack.sockets.remove(handle);
-            let host = host?;
-            stack.set_host(host);
-            Ok(host)
-        })
+        let lent = self.forget_lease();
+        let result = self.ask_dhcp(deadline);
+        if result.is_err() && lent {
+            self.lose_address();
+        }
+        result
     }
 
-    /// What DHCP has said, if it has.
-    fn found_host(&mut self, handle: SocketHandle) -> Option<Host> {
-        match self.sockets.get_mut::<dhcpv4::Socket>(handle).poll()? {
-            dhcpv4::Event::Configured(found) => {
-                let names = found.dns_servers.first().copied();
-                Some(Host {
-                    address: found.address,
-                    gateway: found.router.filter(|&router| is_machines(router)),
-                    names,
-                })
+    fn ask_dhcp(&mut self, deadline: Option<u32>) -> Result<Host, Fail> {
+        let mut patience = Patience::new(deadline);
+        while let Err(fail) = self.binding.open(Purpose::Dhcp) {
+            if fail != Fail::Taken {
+                return Err(fail);
             }
-            dhcpv4::Event::Deconfigured => None,
+            // Another program asks, and may soon be through.
+            let _ = self.until::<()>(Some(patience.until()), |_| None);
+            if !patience.goes_on() {
+                return Err(fail);
+            }
         }
+        let handle = self.sockets.add(dhcpv4::Socket::new());
+        let mut patience = Patience::new(deadline);
+        let host = loop {
+            let socket = self.sockets.get_mut::<dhcpv4::Socket>(handle);
+            let mut retry = socket.get_retry_config();
+            retry.discover_timeout = Duration::from_micros(u64::from(patience.wait) * u64::from(MICROSECONDS));
+            retry.initial_request_timeout = retry.discover_timeout;
+            socket.set_retry_config(retry);
+            match self.until(Some(patience.until()), |stack| changed(&mut stack.sockets, handle).flatten()) {
+                Err(Fail::TimedOut) if patience.goes_on() => {}
+                result => break result,
+            }
+        };
+        match host {
+            Ok(host) => {
+                self.set_host(host);
+                self.keep_lease(handle);
+            }
+            Err(_) => drop(self.sockets.remove(handle)),
+        }
+        self.binding.close(Purpose::Dhcp);
+        host
     }
 }

@@ -23,6 +23,7 @@
 //! - [`stack`]: sockets with their filters, and waiting for them
 //! - [`memory`]: what sockets are made of
 //! - [`host`]: the machine's address, given or found out by DHCP
+//! - `lease`: an address that DHCP has lent, renewed or given up
 //! - [`rarp`], [`dns`], [`sntp`]: what one asks others
 //! - [`nfs`]: how a server of NFS is asked
 
@@ -33,6 +34,7 @@ pub mod binding;
 pub mod dns;
 pub mod filter;
 pub mod host;
+mod lease;
 pub mod memory;
 pub mod nfs;
 mod question;
@@ -68,6 +70,9 @@ pub enum Fail {
     BadMessage,
     /// The answer is no good.
     BadAnswer,
+    /// The machine's address was lent by DHCP, and has not been lent again in time. It may be asked for anew
+    /// ([`Stack::ask_host`]).
+    NoAddress,
     /// The name has no address, or nobody is known who knows names.
     NoName,
     /// The kernel has refused.
@@ -93,6 +98,7 @@ impl fmt::Display for Fail {
             Self::Closed => "connection closed by the peer",
             Self::BadMessage => "bad message",
             Self::BadAnswer => "bad answer",
+            Self::NoAddress => "the machine's address was lent, and is not any more",
             Self::NoName => "nobody knows that name",
             Self::Kernel(error) => return write!(f, "the kernel says {error:?}"),
         })

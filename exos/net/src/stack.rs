@@ -2,6 +2,7 @@
 
 use crate::binding::{Binding, UNFINISHED, is_large};
 use crate::filter::Purpose;
+use crate::lease::Lease;
 use crate::memory::Area;
 use crate::{Fail, Host, now, passed};
 use asm_lines::naked_asm;
@@ -10,7 +11,7 @@ use exos_policy::parts::{HEADERS, PART, Room};
 use exos_rt::abi::slice::MICROSECONDS;
 use exos_rt::{call, memory};
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage};
-use smoltcp::socket::{icmp, tcp, udp};
+use smoltcp::socket::{Socket, icmp, tcp, udp};
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Address, UDP_HEADER_LEN};
 
@@ -40,7 +41,7 @@ const SILENCE: u64 = 60;
 /// How much a stack has room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Sockets.
+    /// Sockets, beside that for DHCP.
     pub sockets: usize,
     /// Filters: one for each socket, one more for each connection that came to a listener, two to answer for the machine,
     /// some for questions.
@@ -81,13 +82,15 @@ struct Stream {
 pub struct Stack {
     /// Filters and buffers.
     pub binding: Binding,
-    interface: Interface,
+    pub(crate) interface: Interface,
     pub(crate) sockets: SocketSet<'static>,
     streams: heapless::Vec<Stream, STREAMS>,
     area: Area,
     /// How many sockets there can be.
     capacity: usize,
     host: Option<Host>,
+    /// What DHCP has lent.
+    pub(crate) lease: Lease,
     /// The socket for questions, once there was one.
     asking: Option<SocketHandle>,
     /// Gives up the processor until a message comes, or a tick.
@@ -104,7 +107,9 @@ impl Stack {
     pub fn new(mut area: Area, limits: Limits, block: fn(Option<u32>)) -> Result<Self, Fail> {
         // Refers to the room, so that the linker keeps it.
         core::hint::black_box(exos_mends as *const ());
-        let storage = area.take(limits.sockets, || SocketStorage::EMPTY).ok_or(Fail::NoRoom)?;
+        let mut sockets = |count| area.take(count, || SocketStorage::EMPTY).ok_or(Fail::NoRoom);
+        // That for DHCP is among them while it asks.
+        let (storage, rest) = (sockets(limits.sockets + 1)?, sockets(1)?);
         let [high, low] = seed()?;
         let calls = area.take(WAITING + 1, || Call::NONE).ok_or(Fail::NoRoom)?;
         let mut binding = Binding::new(limits.filters, limits.buffers, calls)?;
@@ -120,14 +125,21 @@ impl Stack {
             area,
             capacity: limits.sockets,
             host: None,
+            lease: Lease::new(rest),
             asking: None,
             block,
             random: low | 1,
         })
     }
 
-    /// Gives it an address.
+    /// Gives it an address, for good. What DHCP has lent is forgotten.
     pub fn set_host(&mut self, host: Host) {
+        self.forget_lease();
+        self.adopt(host);
+    }
+
+    /// From now on this is what it knows of itself.
+    pub(crate) fn adopt(&mut self, host: Host) {
         self.host = Some(host);
         self.interface.update_ip_addrs(|addresses| {
             addresses.clear();
@@ -143,7 +155,22 @@ impl Stack {
         self.binding.set_address(host.address.address());
     }
 
-    /// What it knows of itself.
+    /// Takes its address away: connections are broken off without a word, and nobody answers for the machine.
+    pub(crate) fn remove_host(&mut self) {
+        self.host = None;
+        self.interface.update_ip_addrs(|addresses| addresses.clear());
+        self.interface.routes_mut().remove_default_ipv4_route();
+        for purpose in [Purpose::Found, Purpose::Echo] {
+            self.binding.close(purpose);
+        }
+        for number in 0..self.streams.len() {
+            let tcp = Tcp(self.streams[number].handle);
+            self.socket(tcp).abort();
+            self.drop_filters(tcp);
+        }
+    }
+
+    /// What it knows of itself; nothing before it has an address, and when that was lent and is not any more.
     #[must_use]
     pub fn host(&self) -> Option<Host> {
         self.host
@@ -169,6 +196,7 @@ impl Stack {
             }
             any = true;
         }
+        any |= self.attend_lease();
         self.follow();
         let Self { binding, interface, sockets, .. } = self;
         for _ in 0..ROUNDS {
@@ -189,7 +217,7 @@ impl Stack {
         }
         let tick = call::clock();
         let due = self.interface.poll_delay(now(), &self.sockets);
-        let due = due.map(|delay| delay.total_micros().min(LONGEST) as u32).map(|micros| micros.div_ceil(MICROSECONDS));
+        let due = [due.map(ticks), self.lease_in()].into_iter().flatten().min();
         if due == Some(0) {
             return;
         }
@@ -202,7 +230,7 @@ impl Stack {
     /// Steps until `ready` has a result.
     ///
     /// # Errors
-    /// [`Fail::TimedOut`] if the tick `deadline` has passed before.
+    /// [`Fail::TimedOut`] if the tick `deadline` has passed before; [`Fail::NoAddress`] if the machine has lost its address.
     pub fn until<R>(
         &mut self,
         deadline: Option<u32>,
@@ -212,6 +240,7 @@ impl Stack {
             if let Some(result) = ready(self) {
                 return Ok(result);
             }
+            self.has_address()?;
             if deadline.is_some_and(passed) {
                 return Err(Fail::TimedOut);
             }
@@ -251,12 +280,18 @@ impl Stack {
 
     /// Whether one more socket can be added.
     pub(crate) fn has_room(&self) -> Result<(), Fail> {
+        let for_dhcp = |socket: &Socket| matches!(socket, Socket::Dhcpv4(_));
         // The set grows nowhere: it is full when each place has one.
-        if self.sockets.iter().count() < self.capacity { Ok(()) } else { Err(Fail::NoRoom) }
+        if self.sockets.iter().filter(|(_, socket)| !for_dhcp(socket)).count() < self.capacity {
+            Ok(())
+        } else {
+            Err(Fail::NoRoom)
+        }
     }
 
     /// Opens what a filter is for, at a port that no other program has: `port`, or if that is 0 any.
     fn open_port(&mut self, port: u16, purpose: impl Fn(u16) -> Purpose) -> Result<u16, Fail> {
+        self.has_address()?;
         if port != 0 {
             return self.binding.open(purpose(port)).map(|()| port);
         }
@@ -373,6 +408,7 @@ impl Stack {
     /// [`Fail::BadMessage`] if it is longer than the socket's memory or what [`Stack::allow_parts`] allows, or can't be sent
     /// there; [`Fail::TimedOut`] if there was no room for five seconds: nobody says where others' destination is.
     pub fn send_to(&mut self, udp: Udp, bytes: &[u8], to: Ipv4Address, port: u16) -> Result<(), Fail> {
+        self.has_address()?;
         let first = &bytes[..bytes.len().min(DATAGRAM_MAX)];
         let large = first.len() < bytes.len();
         let socket = self.sockets.get_mut::<udp::Socket>(udp.handle);
@@ -496,6 +532,7 @@ impl Stack {
     /// [`Fail::Taken`] if another program has that port; [`Fail::BadMessage`] if the socket is in use or the port is 0;
     /// [`Fail::NoRoom`]; [`Fail::Kernel`].
     pub fn listen(&mut self, tcp: Tcp, port: u16) -> Result<(), Fail> {
+        self.has_address()?;
         let purpose = Purpose::Listen(port);
         if self.stream(tcp).listens != Some(purpose) || self.stream(tcp).connection.is_some() {
             self.drop_filters(tcp);
@@ -658,6 +695,11 @@ pub struct Ping {
 pub const PING_MAX: usize = 1472;
 /// The most bytes of a datagram that is one message.
 pub const DATAGRAM_MAX: usize = 1472;
+
+/// Ticks that a time takes, but for the longest that are waited for.
+pub(crate) fn ticks(time: Duration) -> u32 {
+    (time.total_micros().min(LONGEST) as u32).div_ceil(MICROSECONDS)
+}
 
 /// How many parts a datagram of so many bytes has behind its first.
 fn later_parts(bytes: usize) -> u16 {

@@ -4,25 +4,24 @@
 //@ archive: exos_net_http_host httpd motd
 //@ network: user
 //@ client: curl
-//@ ignore-machine: malta its QEMU crashes, in libslirp, if it is visited before its Ethernet is set up
 //@ timeout: 240
 //@ expect: exos_net_http_host: 1000 requests were answered
 
 #![no_std]
 #![no_main]
 
+#[path = "../visited.rs"]
+mod visited;
+
 use exos::println;
-use exos::process::{Spawn, file, spawn, wait};
+use exos::process::wait;
 use exos_rt::net;
 
 exos::process!(main);
 
 fn main() -> u32 {
-    let files = [file::INPUT, file::OUTPUT, file::ERROR];
-    // Its address it learns by DHCP.
-    let httpd =
-        spawn(&Spawn { program: "httpd", arguments: &["httpd", "80", "1000"], variables: &[], files, job: None });
-    assert_eq!(wait(Some(httpd.unwrap())).unwrap().1.code(), 0);
+    let httpd = visited::serve(&["httpd", "80", "1000"]);
+    assert_eq!(wait(Some(httpd)).unwrap().1.code(), 0);
     assert_eq!(net::filters().count(), 0, "filters are left");
     println!("exos_net_http_host: 1000 requests were answered");
     0

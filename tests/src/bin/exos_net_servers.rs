@@ -12,11 +12,13 @@
 #![no_main]
 exos_rt::program!(main);
 
+#[path = "../dhcp.rs"]
+mod dhcp;
 #[path = "../stack.rs"]
 mod stack;
 
+use dhcp::{ACK, HEADERS, NAK, OFFER, OPTIONS, QUESTION, answer, fit, send};
 use exos_net::{Fail, Host, Ipv4Address, Limits, Stack, Udp};
-use exos_rt::abi::filter::Atom;
 use exos_rt::call::NO_CAPABILITY;
 use exos_rt::net::{self, Endpoint};
 use exos_rt::println;
@@ -30,6 +32,8 @@ const HOST: &str = "10.0.0.1/24,10.0.0.2,10.0.0.2";
 const NOW: u32 = 1_800_000_000;
 /// Seconds from the era of NTP to that of UNIX.
 const EPOCH: u32 = 2_208_988_800;
+/// Seconds for which the address is lent: longer than all of this takes.
+const LEASE: u32 = 3600;
 /// What must not be believed.
 const LIE: [u8; 4] = [10, 9, 9, 9];
 
@@ -106,43 +110,25 @@ fn look_at_the_clock(stack: &mut Stack) {
 
 // --- DHCP. ---
 
-const SERVER: u16 = 67;
-const OFFER: u8 = 2;
-const ACK: u8 = 5;
-const NAK: u8 = 6;
-/// Bytes of Ethernet's, IP's and UDP's headers.
-const HEADERS: usize = 42;
-/// Where DHCP's options begin.
-const OPTIONS: usize = HEADERS + 240;
-/// Bytes of an answer.
-const ANSWER: usize = OPTIONS + 34;
-
 fn give_an_address() {
-    let filter = [
-        Atom::equal(12, 16, 0x0800),
-        Atom::equal(14, 8, 0x45),
-        Atom::masked(20, 16, 0x1fff, 0),
-        Atom::equal(23, 8, 17),
-        Atom::equal(36, 16, SERVER.into()),
-    ];
-    let mut endpoint = Endpoint::open(&filter, NO_CAPABILITY, 4).unwrap();
+    let mut endpoint = Endpoint::open(&dhcp::filter(), NO_CAPABILITY, 4).unwrap();
     let (mut discovered, mut requested) = (0, 0);
     while requested < 2 {
         endpoint.wait(None);
-        let question = endpoint.receive(|message| message.first_chunk::<{ OPTIONS + 3 }>().copied());
+        let question = endpoint.receive(|message| message.first_chunk::<QUESTION>().copied());
         let question = question.flatten().expect("a question is long enough");
         assert_eq!(question[OPTIONS..OPTIONS + 2], [53, 1], "what it is comes first");
         if question[OPTIONS + 2] == 1 {
             discovered += 1;
             if discovered > 2 {
                 lie(&question, OFFER);
-                send(&answer(&question, OFFER, [10, 0, 0, 1]));
+                send(&answer(&question, OFFER, [10, 0, 0, 1], LEASE));
             }
         } else {
             requested += 1;
             lie(&question, ACK);
             // The first time it is told to begin anew.
-            send(&answer(&question, if requested == 1 { NAK } else { ACK }, [10, 0, 0, 1]));
+            send(&answer(&question, if requested == 1 { NAK } else { ACK }, [10, 0, 0, 1], LEASE));
         }
     }
     assert_eq!(discovered, 4);
@@ -151,7 +137,7 @@ fn give_an_address() {
 
 /// Says what is no answer to a question, or none that can be believed.
 fn lie(question: &[u8], kind: u8) {
-    let lie = answer(question, kind, LIE);
+    let lie = answer(question, kind, LIE, LEASE);
     let with = |at: usize, bytes: &[u8]| {
         let mut wrong = lie;
         wrong[at..at + bytes.len()].copy_from_slice(bytes);
@@ -178,42 +164,6 @@ fn lie(question: &[u8], kind: u8) {
         with(OPTIONS + 9, &[0xff]); // no network
         with(OPTIONS + 11, &[255, 0, 255, 0]);
     }
-}
-
-fn send(message: &[u8]) {
-    net::send(message).expect("it is in this program's name");
-}
-
-/// An answer of a kind that gives an address.
-fn answer(question: &[u8], kind: u8, yours: [u8; 4]) -> [u8; ANSWER] {
-    let mut message = [0; ANSWER];
-    message[..6].copy_from_slice(&question[6..12]);
-    message[6..12].copy_from_slice(&net::address().expect("there is a network"));
-    message[12..15].copy_from_slice(&[8, 0, 0x45]);
-    message[16..18].copy_from_slice(&(ANSWER as u16 - 14).to_be_bytes());
-    message[22..24].copy_from_slice(&[64, 17]);
-    message[26..30].copy_from_slice(&address(2).octets());
-    message[30..34].copy_from_slice(&yours);
-    message[34..38].copy_from_slice(&[0, SERVER as u8, 0, 68]);
-    message[38..40].copy_from_slice(&(ANSWER as u16 - 34).to_be_bytes());
-    message[HEADERS..HEADERS + 4].copy_from_slice(&[2, 1, 6, 0]);
-    message[HEADERS + 4..HEADERS + 8].copy_from_slice(&question[HEADERS + 4..HEADERS + 8]);
-    message[HEADERS + 16..HEADERS + 20].copy_from_slice(&yours);
-    message[HEADERS + 28..HEADERS + 34].copy_from_slice(&question[HEADERS + 28..HEADERS + 34]);
-    message[OPTIONS - 4..OPTIONS].copy_from_slice(&[0x63, 0x82, 0x53, 0x63]);
-    // What it is, who says so, the network, the gateway, who knows names, for how long.
-    let options = [53, 1, kind, 54, 4, 10, 0, 0, 2, 1, 4, 255, 255, 255, 0, 3, 4, 10, 0, 0, 2, 6, 4, 10, 0, 0, 2];
-    message[OPTIONS..OPTIONS + 27].copy_from_slice(&options);
-    message[OPTIONS + 27..].copy_from_slice(&[51, 4, 0, 0, 14, 16, 0xff]);
-    fit(&mut message);
-    message
-}
-
-/// Makes IP's checksum fit; UDP's is left out.
-fn fit(message: &mut [u8; ANSWER]) {
-    message[24..26].fill(0);
-    let sum: u32 = message[14..34].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-    message[24..26].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
 }
 
 // --- DNS. ---

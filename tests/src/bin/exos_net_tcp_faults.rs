@@ -16,5 +16,6 @@ mod stack;
 mod transfer;
 
 fn main() {
-    transfer::run(1, 100_000, 280, 10);
+    // 70 seconds where it ends first: longer than TCP waits at most before it tells something again.
+    transfer::run(1, 100_000, 280, 35);
 }

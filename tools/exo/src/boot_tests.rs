@@ -197,7 +197,7 @@ fn boot(
     };
     let (image, parts) = make().map_err(|error| format!("{error:#}"))?;
     let job = Job { memory: parts.memory, ..Job::new(&image, &parts.arguments, test.timeout) };
-    bench.run(machine, &job, test)
+    bench.run(machine, &job, test, |_| {})
 }
 
 fn with_kernel(parts: &mut Parts, damage: fn(&mut Vec<u8>)) -> Result<()> {

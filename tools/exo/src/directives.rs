@@ -15,7 +15,9 @@
 //! //@ server: nfs|stream      on QEMU's network this host serves files by NFS, and in the end the directory `copied` there is to have
 //!                             what `given` has; or takes a connection through which 10 MB go each way. The first program's last
 //!                             arguments say where. Ignored where no server can be started
-//! //@ client: curl            on QEMU's network this host fetches `motd` from the machine's port 80 a thousand times, 16 at once
+//! //@ client: curl            on QEMU's network this host fetches `motd` from the machine's port 80 a thousand times, 16 at once,
+//!                             once a line of the console ends with `: ready for visitors`
+//! //@ client: wrk             the same, but at least as often, by 16 connections that go on; then the run ends, without a verdict
 //! //@ faults: SEED N          of a million frames on it N are lost, N doubled, N come late, and N are damaged
 //! //@ clock: NAME…            clocks of the model with which it is run, too, beside the usual
 //! //@ ignore-machine: M WHY   not to be run on machine M
@@ -166,8 +168,9 @@ impl Test {
             }
             "server" | "client" => {
                 let role = Role::named(key, value);
-                self.host =
-                    Some(role.with_context(|| format!("{value:?} is no {key}: server nfs or stream, client curl"))?);
+                self.host = Some(
+                    role.with_context(|| format!("{value:?} is no {key}: server nfs or stream, client curl or wrk"))?,
+                );
                 let user = self.network.as_ref().is_some_and(|network| network.user.is_some());
                 ensure!(user, "a {key} is reached by the network user, which comes first");
             }
@@ -362,11 +365,11 @@ mod tests {
                 "//@ network: 2\n//@ client: curl",
                 "tests/one.rs:2: a client is reached by the network user, which comes first",
             ),
-            ("//@ client: wget", "tests/one.rs:1: \"wget\" is no client: server nfs or stream, client curl"),
+            ("//@ client: wget", "tests/one.rs:1: \"wget\" is no client: server nfs or stream, client curl or wrk"),
             ("//@ clock: dec3100 vax", "tests/one.rs:1: there is no clock \"vax\""),
             (
                 "//@ network: user\n//@ server: nfs4",
-                "tests/one.rs:2: \"nfs4\" is no server: server nfs or stream, client curl",
+                "tests/one.rs:2: \"nfs4\" is no server: server nfs or stream, client curl or wrk",
             ),
             ("//@ network: 2\n//@ faults: 1 250001", "tests/one.rs:2: faults are SEED N, N to 250000"),
             ("//@ except-hazard: fpu", "tests/one.rs:1: why is the rule fpu not to be applied?"),

@@ -4,9 +4,9 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,14 +14,11 @@ use adler2::Adler32;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::file_server::{self, FileServer};
-use crate::machine::User;
+use crate::machine::{Typed, User};
 use crate::ports;
-use crate::process::{command, output};
 use crate::setup::{Need, ensure_all};
+use crate::visitors::{self, Visitor};
 use crate::workspace::Workspace;
-
-/// The Debian package of who visits.
-pub const PACKAGES: [&str; 1] = ["curl"];
 
 /// Bytes of a stream, each way.
 const BYTES: usize = 10 << 20;
@@ -30,13 +27,6 @@ const BLOCK: usize = 3001;
 /// How long either side of a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The machine's port that is visited.
-const PORT: u16 = 80;
-/// What is fetched, how often, and by how many at once.
-const PATH: &str = "motd";
-const VISITS: usize = 1000;
-const AT_ONCE: usize = 16;
-
 /// What it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
@@ -44,8 +34,8 @@ pub enum Role {
     Files,
     /// It takes a connection through which 10 MB go each way.
     Stream,
-    /// It visits the machine by HTTP: 1,000 times, 16 at once, with curl.
-    Visits,
+    /// It visits the machine by HTTP.
+    Visits(Visitor),
 }
 
 impl Role {
@@ -54,7 +44,7 @@ impl Role {
         match (key, value) {
             ("server", "nfs") => Some(Self::Files),
             ("server", "stream") => Some(Self::Stream),
-            ("client", "curl") => Some(Self::Visits),
+            ("client", name) => Visitor::named(name).map(Self::Visits),
             _ => None,
         }
     }
@@ -67,7 +57,7 @@ impl Role {
                 file_server::check()
             }
             Self::Stream => Ok(()),
-            Self::Visits => ensure_all(workspace, &[Need::Visitor]),
+            Self::Visits(_) => ensure_all(workspace, &[Need::Visitors]),
         }
     }
 }
@@ -76,11 +66,18 @@ impl Role {
 pub enum HostEnd {
     /// The server of files.
     Files(FileServer),
-    /// What goes on in a thread of its own: until it is through, or the machine has ended.
-    Running {
+    /// Who takes a connection: until it is through, or the machine has ended.
+    Stream {
         /// What the machine is told of it.
         argument: String,
         ended: Arc<AtomicBool>,
+        thread: JoinHandle<Result<()>>,
+    },
+    /// Who visits, once it is told that it may.
+    Visits {
+        ready: Sender<()>,
+        /// By whose leaving the machine ends, if it does not end by itself.
+        typed: Option<Typed>,
         thread: JoinHandle<Result<()>>,
     },
 }
@@ -88,23 +85,33 @@ pub enum HostEnd {
 impl HostEnd {
     /// Begins. What is visited is passed on by the network.
     pub fn start(role: Role, workspace: &Workspace, network: &mut User) -> Result<Self> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let has_ended = Arc::clone(&ended);
         match role {
             Role::Files => FileServer::start().map(Self::Files),
             Role::Stream => {
+                let ended = Arc::new(AtomicBool::new(false));
+                let has_ended = Arc::clone(&ended);
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a port")?;
                 let argument = format!(",10.0.2.2,{}", listener.local_addr()?.port());
                 let thread = thread::spawn(move || exchange(&accept(&listener, &has_ended)?));
-                Ok(Self::Running { argument, ended, thread })
+                Ok(Self::Stream { argument, ended, thread })
             }
-            Role::Visits => {
+            Role::Visits(visitor) => {
                 let port = ports::free()?;
-                network.forward = Some((port, PORT));
-                let path = workspace.root.join(crate::build::FILES).join(PATH);
+                network.forward = Some((port, visitors::PORT));
+                let path = workspace.root.join(crate::build::FILES).join(visitors::PATH);
                 let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                let thread = thread::spawn(move || visit(port, &content, &has_ended));
-                Ok(Self::Running { argument: String::new(), ended, thread })
+                let (ready, is_ready) = channel();
+                let left = Arc::new(AtomicBool::new(false));
+                let (keyboard, keys) = channel();
+                let typed = visitor.ends_machine().then(|| Typed::new(keys, Arc::clone(&left)));
+                let visit = move || {
+                    let result = visitor.visit(port, &content, &is_ready);
+                    left.store(true, Ordering::Relaxed);
+                    // Nothing was typed, but until now somebody could have.
+                    drop(keyboard);
+                    result
+                };
+                Ok(Self::Visits { ready, typed, thread: thread::spawn(visit) })
             }
         }
     }
@@ -113,19 +120,43 @@ impl HostEnd {
     pub fn argument(&self) -> String {
         match self {
             Self::Files(server) => server.argument(),
-            Self::Running { argument, .. } => argument.clone(),
+            Self::Stream { argument, .. } => argument.clone(),
+            Self::Visits { .. } => String::new(),
+        }
+    }
+
+    /// Who leaves the machine's console when it is through, if the machine is to end then.
+    pub fn typed(&self) -> Option<Typed> {
+        match self {
+            Self::Visits { typed, .. } => typed.clone(),
+            Self::Files(_) | Self::Stream { .. } => None,
+        }
+    }
+
+    /// The console shows this line.
+    pub fn sees(&self, line: &str) {
+        if let Self::Visits { ready, .. } = self
+            && line.ends_with(visitors::READY)
+        {
+            // If it has given up already it says so in the end.
+            let _ = ready.send(());
         }
     }
 
     /// The machine has ended: whether all was as it is to be.
     pub fn finish(self) -> Result<()> {
-        match self {
-            Self::Files(server) => server.compare(),
-            Self::Running { ended, thread, .. } => {
+        let thread = match self {
+            Self::Files(server) => return server.compare(),
+            Self::Stream { ended, thread, .. } => {
                 ended.store(true, Ordering::Relaxed);
-                thread.join().map_err(|_| anyhow!("this host's end of the network has panicked"))?
+                thread
             }
-        }
+            Self::Visits { ready, thread, .. } => {
+                drop(ready);
+                thread
+            }
+        };
+        thread.join().map_err(|_| anyhow!("this host's end of the network has panicked"))?
     }
 }
 
@@ -186,33 +217,6 @@ fn receive(mut stream: &TcpStream) -> Result<()> {
     stream.read_exact(&mut told).context("the machine does not tell its sum")?;
     ensure!(u32::from_be_bytes(told) == sum.checksum(), "what came of the machine's stream has another sum");
     Ok(())
-}
-
-/// Visits until there is an answer, then as often and by as many as it is to be; each has the file.
-fn visit(port: u16, content: &[u8], ended: &AtomicBool) -> Result<()> {
-    let directory = tempfile::tempdir().context("cannot make a directory for what is fetched")?;
-    // Nobody may listen yet, which shows as a connection that is closed.
-    while fetch(port, directory.path(), 0..1).is_err() {
-        ensure!(!ended.load(Ordering::Relaxed), "the machine has answered nobody");
-        thread::sleep(Duration::from_millis(100));
-    }
-    fetch(port, directory.path(), 1..VISITS).context("not all were answered")?;
-    for number in 0..VISITS {
-        let fetched = fs::read(directory.path().join(number.to_string())).unwrap_or_default();
-        ensure!(fetched == content, "visitor {number} got {:?}", String::from_utf8_lossy(&fetched));
-    }
-    Ok(())
-}
-
-/// Has curl fetch it for each of some numbers, which are the names of the files that it makes. What is behind `#` is not sent.
-fn fetch(port: u16, to: &Path, numbers: std::ops::Range<usize>) -> Result<()> {
-    let mut curl = command("curl");
-    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time"]);
-    curl.arg(SILENCE.as_secs().to_string());
-    curl.args(["--parallel", "--parallel-immediate", "--parallel-max"]).arg(AT_ONCE.to_string());
-    curl.arg("--output").arg(to.join("#1"));
-    curl.arg(format!("http://127.0.0.1:{port}/{PATH}#[{}-{}]", numbers.start, numbers.end - 1));
-    output(&mut curl).map(drop)
 }
 
 #[cfg(test)]

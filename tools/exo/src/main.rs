@@ -59,6 +59,7 @@ mod top;
 mod trace;
 mod trace_tests;
 mod typist;
+mod visitors;
 mod workspace;
 
 use std::process::ExitCode;

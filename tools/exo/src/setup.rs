@@ -8,10 +8,10 @@ use crate::baseline;
 use crate::c_library;
 use crate::file_server;
 use crate::gdb::DEBUGGER;
-use crate::host_end;
 use crate::machine::Machine;
 use crate::process::{command, output, show, which};
 use crate::toolchain::{self, Toolchain};
+use crate::visitors;
 use crate::workspace::Workspace;
 
 /// Something that a job needs and that does not come with the source tree.
@@ -29,8 +29,8 @@ pub enum Need {
     Debugger,
     /// The server of files that a test asks.
     FileServer,
-    /// Who visits the server of HTTP in a test.
-    Visitor,
+    /// Who visits a server of HTTP in tests.
+    Visitors,
     /// What programs in C are built with, which only they need.
     C,
     /// Linux's source, and what it is built with, which only `baseline` needs.
@@ -40,7 +40,7 @@ pub enum Need {
 impl Need {
     /// All that any job needs, but for the source of another system.
     pub fn all() -> Vec<Self> {
-        [Self::Compiler, Self::Clippy, Self::Witness, Self::Debugger, Self::FileServer, Self::Visitor, Self::C]
+        [Self::Compiler, Self::Clippy, Self::Witness, Self::Debugger, Self::FileServer, Self::Visitors, Self::C]
             .into_iter()
             .chain(Machine::ALL.into_iter().map(Self::Machine))
             .collect()
@@ -55,7 +55,7 @@ impl Need {
             Self::Witness => "witness qemu-mipsel".to_owned(),
             Self::Debugger => format!("debugger {DEBUGGER}"),
             Self::FileServer => "server of NFS".to_owned(),
-            Self::Visitor => "visitor curl".to_owned(),
+            Self::Visitors => "visitors by HTTP".to_owned(),
             Self::C => "compiler for C".to_owned(),
             Self::Baseline => "source of Linux".to_owned(),
         }
@@ -70,7 +70,7 @@ impl Need {
             Self::Witness => &["qemu-user"],
             Self::Debugger => &[DEBUGGER],
             Self::FileServer => &file_server::PACKAGES,
-            Self::Visitor => &host_end::PACKAGES,
+            Self::Visitors => &visitors::PACKAGES,
             Self::C => &c_library::PACKAGES,
             Self::Baseline => &baseline::PACKAGES,
         }
@@ -88,7 +88,7 @@ impl Need {
             Self::Witness => version("qemu-mipsel"),
             Self::Debugger => version(DEBUGGER),
             Self::FileServer => file_server::version(),
-            Self::Visitor => version("curl"),
+            Self::Visitors => visitors::version(),
             Self::C => c_library::version(),
             Self::Baseline => baseline::version(),
         }

@@ -321,20 +321,25 @@ impl Bench {
             Ok(ready) => ready,
             Err(error) => return Err(format!("{error:#}").into()),
         };
-        let job = Job { clock, network, ..Job::new(&image, &arguments, test.timeout) };
-        let run = self.run(machine, &job, test);
+        let typed = host.as_ref().and_then(HostEnd::typed);
+        let job = Job { clock, network, typed, ..Job::new(&image, &arguments, test.timeout) };
+        let run = self.run(machine, &job, test, |line| {
+            if let Some(host) = &host {
+                host.sees(line);
+            }
+        });
         let host = host.map_or(Ok(()), HostEnd::finish);
         // What the machine says of its failure tells more.
         run.and(host.map_err(|error| format!("{error:#}").into()))
     }
 
-    /// Makes a run and compares it with what a test, and the bound on the kernel's paths, expect. A failure shows the
-    /// end of the console.
-    pub fn run(&self, machine: Machine, job: &Job, test: &Test) -> Result<(), Failed> {
+    /// Makes a run, giving each line to `show` as it comes, and compares it with what a test, and the bound on the kernel's
+    /// paths, expect. A failure shows the end of the console.
+    pub fn run(&self, machine: Machine, job: &Job, test: &Test, show: impl FnMut(&str)) -> Result<(), Failed> {
         const TAIL: usize = 30;
         let symbols = self.guest.symbols(&self.workspace, machine);
         let job = &Job { cpu: self.cpu, ..job.clone() };
-        let run = boot_and_type(machine, job, &symbols, &test.typed, |_| {}).map_err(|error| format!("{error:#}"))?;
+        let run = boot_and_type(machine, job, &symbols, &test.typed, show).map_err(|error| format!("{error:#}"))?;
         let bounded = || run.longest.as_ref().map_or(Ok(()), Longest::check);
         let Err(error) = test.check(&run).and_then(|()| bounded()) else { return Ok(()) };
         let skipped = run.lines.len().saturating_sub(TAIL);

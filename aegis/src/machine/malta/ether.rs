@@ -33,6 +33,9 @@ const CONTROLLER_PORTS: u32 = 0x1000;
 const RDP: u32 = 0x10;
 const RAP: u32 = 0x12;
 const RESET: u32 = 0x14;
+/// A register that a LANCE has not: features. That it does not look for frames to send but when it is told to.
+const FEATURES: u16 = 4;
+const NO_POLLING: u16 = 1 << 12;
 
 /// The line of the interrupt controllers that it gets, on the second of them. The south bridge calls what the slot's line
 /// is wired to the second of its own.
@@ -58,7 +61,12 @@ pub fn find(memory: u32) -> Option<Lance<Slot>> {
     // Reading resets it, into its mode of registers of 16 bits.
     let _: u16 = input(CONTROLLER_PORTS + RESET);
     let address = core::array::from_fn(|at| input(CONTROLLER_PORTS + at as u32));
-    Some(Lance::new(Slot { memory }, address))
+    let slot = Slot { memory };
+    // It is told of each frame. QEMU's would look while it receives one, too: what it sends then reaches QEMU's own network in
+    // the midst of its work there, which may end connections that this goes on with, and crash (libslirp 4.7).
+    slot.select(FEATURES);
+    slot.write(slot.read() | NO_POLLING);
+    Some(Lance::new(slot, address))
 }
 
 /// Leads its interrupt to the processor's second line, and no other.

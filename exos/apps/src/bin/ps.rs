@@ -12,7 +12,7 @@ exos::process!(main);
 fn main() -> u32 {
     println!("  PID PARENT    JOB STATE   SLICE ENVIRONMENT  SECONDS NAME");
     for process in &world().processes {
-        let state = match process.state.get() {
+        let state = match state::of(process.state.get()) {
             state::FREE => continue,
             state::NEW => "new",
             state::RUNNING if process.is_alive() => "alive",

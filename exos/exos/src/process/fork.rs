@@ -58,7 +58,7 @@ extern "C" fn fork_here() -> i32 {
 fn make() -> Result<u32, Fail> {
     lending::settle()?;
     lending::reclaim();
-    let place = world().claim().map_err(|_| Fail::Full)?;
+    let place = world().claim(home().me.get()).map_err(|_| Fail::Full)?;
     let child = &world().processes[place];
     let place = place as u32 + 1;
     let me = me();

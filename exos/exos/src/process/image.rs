@@ -57,7 +57,7 @@ pub(crate) fn spawn_orphan(spawn: &Spawn) -> Result<u32, Fail> {
 /// Makes a process that is the child of the one at a place plus one.
 fn start(spawn: &Spawn, parent: u32) -> Result<u32, Fail> {
     let image = Image::find(spawn.program, spawn.variables)?;
-    let place = world().claim().map_err(|_| Fail::Full)?;
+    let place = world().claim(home().me.get()).map_err(|_| Fail::Full)?;
     let process = &world().processes[place];
     let place = place as u32 + 1;
     let pid = process.pid.get();
@@ -72,16 +72,11 @@ fn start(spawn: &Spawn, parent: u32) -> Result<u32, Fail> {
         }
     }
     let made = image.make(process, place, spawn.arguments, spawn.variables);
-    let (env, control) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            file::close_all(process, false);
-            process.state.set(state::FREE);
-            return Err(error);
-        }
-    };
-    process.env.set(env.0);
-    process.control.set(control);
+    if let Err(error) = made {
+        file::close_all(process, false);
+        process.state.set(state::FREE);
+        return Err(error);
+    }
     if parent == home().me.get() {
         process.sibling.set(me().child.get());
         me().child.set(place);
@@ -243,8 +238,12 @@ impl Image {
             return Err(Fail::TooLong);
         }
         let (env, control) = create()?;
-        let mut pages = Pages::open(env).inspect_err(|_| destroy(env, control))?;
         let becomes_another = place == home().me.get();
+        if !becomes_another {
+            process.control.set(control);
+            process.env.set(env.0);
+        }
+        let mut pages = Pages::open(env).inspect_err(|_| destroy(env, control))?;
         let home = pages.home();
         if becomes_another && process.slice.get() == 0 {
             home.before.set(call::self_id().0);

@@ -62,7 +62,7 @@ fn begin() -> Result<(), Error> {
             world().entry_lo.set(frame << PAGE_SHIFT | entry_lo::DIRTY);
         }
     }
-    let place = world().claim()? as u32 + 1;
+    let place = world().claim(0)? as u32 + 1;
     home().me.set(place);
     home().heap_start.set(space::START);
     home().heap_end.set(space::START);

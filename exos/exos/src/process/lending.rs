@@ -53,7 +53,7 @@ pub fn is_wanted() -> bool {
     let me = call::self_id().0;
     process::children().any(|child| {
         child.lender.get() == me
-            && match child.state.get() {
+            && match state::of(child.state.get()) {
                 state::NEW => true,
                 state::RUNNING => child.is_alive(),
                 _ => false,

@@ -392,7 +392,25 @@ fn leave(process: &Process, patient: bool) -> bool {
         child.sibling.set(0);
         child.parent.set(1);
     }
+    if !patient {
+        forget_new(process);
+    }
     good
+}
+
+/// Frees the entries of processes that were not made yet when who makes them ended, with their environments, but for one whose
+/// number and right their maker had not noted yet: those nobody has.
+#[cold]
+#[inline(never)]
+fn forget_new(maker: &Process) {
+    let new = state::new_by(maker.pid.get() & 0xff);
+    for process in world().processes.iter().filter(|process| process.state.get() == new) {
+        file::close_all(process, false);
+        if process.env.get() != 0 {
+            let _ = call::env_destroy(EnvId(process.env.get()), process.control.get());
+        }
+        process.state.set(state::FREE);
+    }
 }
 
 /// Waits until a child has ended, the one with the number `pid` or any: its number and how it ended.

@@ -68,12 +68,24 @@ pub fn world() -> &'static World {
 pub mod state {
     /// Not in use.
     pub const FREE: u32 = 0;
-    /// Being made.
+    /// Being made; above these two bits it says by whom ([`new_by`]).
     pub const NEW: u32 = 1;
     /// Alive, or gone without a word if its environment does not live any more.
     pub const RUNNING: u32 = 2;
     /// It has ended, and its parent has not asked for its status yet.
     pub const ZOMBIE: u32 = 3;
+
+    /// The state of what the process at a place plus one makes, so that who ends while it does leaves nothing behind.
+    #[must_use]
+    pub const fn new_by(place: u32) -> u32 {
+        NEW | place << 2
+    }
+
+    /// One of these, without more.
+    #[must_use]
+    pub const fn of(word: u32) -> u32 {
+        word & 3
+    }
 }
 
 /// A process.
@@ -289,13 +301,15 @@ impl Process {
 }
 
 impl World {
-    /// Takes a free entry of the table; its place.
+    /// Takes a free entry of the table for the process at a place plus one, which fills it in; its place.
     ///
     /// # Errors
     /// [`Error::Full`].
-    pub fn claim(&self) -> Result<usize, Error> {
+    pub fn claim(&self, maker: u32) -> Result<usize, Error> {
         for (place, process) in self.processes.iter().enumerate() {
-            if process.state.get() == state::FREE && process.state.swap(state::FREE, state::NEW) == state::FREE {
+            if process.state.get() == state::FREE
+                && process.state.swap(state::FREE, state::new_by(maker)) == state::FREE
+            {
                 let used = process.pid.get() >> 8;
                 process.pid.set(if process.pid.get() == 0 {
                     place as u32 + 1
