@@ -179,10 +179,10 @@ impl System<'_> {
     #[must_use]
     pub fn holds(&self, page: Page) -> bool {
         let owner = page.owner;
-        self.holds_for(page, EnvId(owner)) && (owner == PUBLIC || self.lives(EnvId(owner)))
+        (owner == PUBLIC || self.lives(EnvId(owner))) && self.holds_for(page, EnvId(owner))
     }
 
-    /// The same if its owner is `caller`, who lives: `false` if it is another's.
+    /// The same if its owner is `caller`, who lives, or everybody: `false` if it is another's.
     #[must_use]
     #[inline]
     pub fn holds_for(&self, Page { owner, stamp, frame, .. }: Page, caller: EnvId) -> bool {
