@@ -413,13 +413,16 @@ impl Stack {
         buffer: &mut [u8],
         deadline: Option<u32>,
     ) -> Result<(usize, Ipv4Address, u16), Fail> {
-        self.until(deadline, |stack| {
-            let (bytes, about) = stack.sockets.get_mut::<udp::Socket>(udp.handle).recv().ok()?;
-            let count = bytes.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&bytes[..count]);
-            let IpAddress::Ipv4(from) = about.endpoint.addr;
-            Some((count, from, about.endpoint.port))
-        })
+        self.until(deadline, |stack| stack.take_from(udp, buffer))
+    }
+
+    /// As [`Stack::receive_from`], without waiting: none if there is no datagram.
+    pub(crate) fn take_from(&mut self, udp: Udp, buffer: &mut [u8]) -> Option<(usize, Ipv4Address, u16)> {
+        let (bytes, about) = self.sockets.get_mut::<udp::Socket>(udp.handle).recv().ok()?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        let IpAddress::Ipv4(from) = about.endpoint.addr;
+        Some((count, from, about.endpoint.port))
     }
 
     // --- TCP. ---

@@ -211,16 +211,25 @@ mod tests {
         assert_eq!(read("GET / HTTP/1.0\r\n\r\n"), good(false, "", After::Ends));
         assert_eq!(read("HEAD /a/b HTTP/1.1\r\nHost: x\r\n\r\n"), good(true, "a/b", After::Stays));
         assert_eq!(read("\r\n\nGET /a HTTP/1.1\nhost:x\nX: y\n\n"), good(false, "a", After::Stays));
-        let connection = |version, wish| read(&std::format!("GET / HTTP/{version}\r\nHost:\r\nConnection: {wish}\r\n\r\n"));
+        let connection =
+            |version, wish| read(&std::format!("GET / HTTP/{version}\r\nHost:\r\nConnection: {wish}\r\n\r\n"));
         assert_eq!(connection("1.0", "Keep-Alive"), good(false, "", After::StaysAsAsked));
         assert_eq!(connection("1.1", "keep-alive"), good(false, "", After::Stays));
         assert_eq!(connection("1.1", "TE , Close"), good(false, "", After::Ends));
         assert_eq!(connection("1.0", "keep-alive, close"), good(false, "", After::Ends));
         assert_eq!(connection("1.9", ""), good(false, "", After::Stays));
-        for (target, path) in
-            [("/a%20b%2f%C3%a4", "a b/ä"), ("/a?b=/../c", "a"), ("http://x:80/a", "a"), ("http://x", ""), ("/..a/b..", "..a/b..")]
-        {
-            assert_eq!(read(&std::format!("GET {target} HTTP/1.0\r\n\r\n")), good(false, path, After::Ends), "{target}");
+        for (target, path) in [
+            ("/a%20b%2f%C3%a4", "a b/ä"),
+            ("/a?b=/../c", "a"),
+            ("http://x:80/a", "a"),
+            ("http://x", ""),
+            ("/..a/b..", "..a/b.."),
+        ] {
+            assert_eq!(
+                read(&std::format!("GET {target} HTTP/1.0\r\n\r\n")),
+                good(false, path, After::Ends),
+                "{target}"
+            );
         }
         // Behind a request with contents the connection ends.
         for content in ["Content-Length: 5", "Transfer-Encoding: chunked"] {

@@ -232,7 +232,9 @@ impl<'m> Connections<'m> {
     /// for each segment.
     pub fn is_file(&mut self, other: ([u8; 4], u16, u16), file: Summed<'m>, at: u32, done: u32) {
         let other = key(other);
-        let Some(connection) = self.memory.iter_mut().find(|connection| connection.other == Some(other)) else { return };
+        let Some(connection) = self.memory.iter_mut().find(|connection| connection.other == Some(other)) else {
+            return;
+        };
         if file.bytes.is_empty() {
             return;
         }
