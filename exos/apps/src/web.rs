@@ -28,8 +28,6 @@ const REMOTE: &str = "nfs";
 const SECOND: u32 = 64;
 /// Ticks for which a visitor may have nothing to ask for, and for which one is waited for that has been told of the end.
 const IDLE: u32 = 15 * SECOND;
-/// The same while others wait for a connection.
-const IDLE_WHILE_OTHERS_WAIT: u32 = SECOND;
 /// Ticks after which what has come was acknowledged.
 const ACKNOWLEDGED: u32 = 1;
 /// Ticks that a request may take to come, and that a visitor may take no byte of its answer.
@@ -238,8 +236,7 @@ impl Visitor {
             }
             // It asks for nothing more.
             Err(_) => {
-                socket.close();
-                self.ends = true;
+                self.dismiss(stack);
                 false
             }
         }
@@ -334,18 +331,35 @@ impl Visitor {
 
     /// Ends what takes too long.
     fn watch(&mut self, stack: &mut Stack) {
-        let is_idle = self.answer.is_none() && self.wish.is_none() && (self.ends || self.request.is_empty());
-        let patience = match is_idle {
-            true if !self.ends && stack.calls_wait() => IDLE_WHILE_OTHERS_WAIT,
-            true => IDLE,
-            false => PATIENCE,
-        };
-        if self.broken || self.waits() > patience && (!is_idle || self.ends) {
+        let patience = if self.is_busy() { PATIENCE } else { IDLE };
+        if self.broken || self.waits() > patience && (self.ends || self.is_busy()) {
             stack.abort(self.tcp);
         } else if self.waits() > patience {
-            stack.socket(self.tcp).close();
-            (self.ends, self.since) = (true, Some(in_ticks(0)));
+            self.dismiss(stack);
         }
+    }
+
+    /// Whether something is asked for, and not wholly answered.
+    fn is_busy(&self) -> bool {
+        self.answer.is_some() || self.wish.is_some() || !self.request.is_empty() && !self.ends
+    }
+
+    /// For how many ticks it has been told that the connection ends, if it has.
+    #[must_use]
+    pub fn is_leaving_for(&self) -> Option<u32> {
+        (self.ends && self.answer.is_none()).then(|| self.waits())
+    }
+
+    /// For how many ticks it has asked for nothing, if it may ask for something.
+    #[must_use]
+    pub fn is_idle_for(&self) -> Option<u32> {
+        (self.is_here() && !self.is_busy() && !self.ends).then(|| self.waits())
+    }
+
+    /// Ends the connection of one that asks for nothing.
+    pub fn dismiss(&mut self, stack: &mut Stack) {
+        stack.socket(self.tcp).close();
+        (self.ends, self.since) = (true, Some(in_ticks(0)));
     }
 
     /// Ticks since it last got on.

@@ -91,7 +91,7 @@ impl HostEnd {
         let ended = Arc::new(AtomicBool::new(false));
         let has_ended = Arc::clone(&ended);
         match role {
-            Role::Files => FileServer::start().map(Self::Files),
+            Role::Files => FileServer::start(network).map(Self::Files),
             Role::Stream => {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a port")?;
                 let argument = format!(",10.0.2.2,{}", listener.local_addr()?.port());

@@ -130,6 +130,21 @@ impl House {
                 self.failed = Some(fail);
             }
         }
+        self.make_room();
+    }
+
+    /// If somebody calls and all connections are taken, whoever has asked for nothing for longest gives way; one at a time, but if
+    /// one does not go it is the next one's turn.
+    fn make_room(&mut self) {
+        let has_room =
+            |visitor: &Visitor| !visitor.is_here() || visitor.is_leaving_for().is_some_and(|ticks| ticks < SECOND);
+        if !self.stack.calls_wait() || self.visitors.iter().any(has_room) {
+            return;
+        }
+        let idle = self.visitors.iter_mut().filter_map(|visitor| Some((visitor.is_idle_for()?, visitor)));
+        if let Some((SECOND.., visitor)) = idle.max_by_key(|&(ticks, _)| ticks) {
+            visitor.dismiss(&mut self.stack);
+        }
     }
 
     /// The same, then sends it, and waits until something comes.
