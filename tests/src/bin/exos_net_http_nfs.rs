@@ -53,7 +53,7 @@ fn main() -> u32 {
         sleep(32);
     }
 
-    assert_eq!(sh("nfs ls copied > /dev/null 2> /dev/null || nfs cp given copied"), 0);
+    assert_eq!(sh("nfs cp given copied"), 0);
     for name in FILES {
         let (mut commands, mut path) = (String::<256>::new(), String::<64>::new());
         name.split(' ').enumerate().for_each(|(at, part)| write!(path, "{}{part}", ["", "%20"][at]).unwrap());
