@@ -42,9 +42,12 @@ pub fn sum(bytes: &[u8]) -> u16 {
         sum += word(a) + word(b) + word(c) + word(d);
     }
     sum += others.iter().map(word).sum::<u64>();
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    sum += word(&last);
+    sum += match *rest {
+        [a] => word(&[a, 0, 0, 0]),
+        [a, b] => word(&[a, b, 0, 0]),
+        [a, b, c] => word(&[a, b, c, 0]),
+        _ => 0,
+    };
     // A carry is added again; there is no other after three times.
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16);
@@ -205,13 +208,14 @@ impl<'m> Connections<'m> {
             return;
         }
         let data = (HEADERS + usize::from(message[HEADER_WORDS] >> 4) * 4).min(message.len());
-        let sequence = u32::from_be_bytes([0, 1, 2, 3].map(|at| message[SEQUENCE + at]));
-        if message[FLAGS] & SYNCHRONIZE != 0 {
-            self.begin(other(message), sequence.wrapping_add(1));
+        let sequence = message[SEQUENCE..].first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let other = message[ADDRESSES + 4..].first_chunk().copied();
+        if let Some(other) = other.filter(|_| message[FLAGS] & SYNCHRONIZE != 0) {
+            self.begin(other, sequence.wrapping_add(1));
         }
         let pseudo = u32::from(TCP) + (message.len() - HEADERS) as u32;
         let (head, rest) = (&message[ADDRESSES..data], &message[data..]);
-        let known = self.memory.iter().find(|connection| !rest.is_empty() && connection.other == Some(other(message)));
+        let known = self.memory.iter().find(|connection| !rest.is_empty() && connection.other == other);
         let rest = known.map_or_else(|| sum(rest), |connection| connection.sum(rest, sequence));
         let sum = checksum(head, pseudo + u32::from(rest));
         message[CHECKSUM..CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
@@ -258,11 +262,6 @@ impl<'m> Connections<'m> {
 fn key(([a, b, c, d], port, theirs): ([u8; 4], u16, u16)) -> [u8; 8] {
     let ([e, f], [g, h]) = (port.to_be_bytes(), theirs.to_be_bytes());
     [a, b, c, d, e, f, g, h]
-}
-
-/// Whose a message is that is sent.
-fn other(message: &[u8]) -> [u8; 8] {
-    core::array::from_fn(|at| message[ADDRESSES + 4 + at])
 }
 
 #[cfg(test)]
