@@ -79,7 +79,7 @@ pub struct Remote {
 }
 
 /// What an answer has behind its head.
-pub enum Body {
+enum Body {
     /// Nothing.
     Nothing,
     /// A file of the archive, and its sums.

@@ -104,6 +104,8 @@ impl Stack {
     ///
     /// # Errors
     /// [`Fail::NoNetwork`], [`Fail::NoRoom`], [`Fail::Kernel`].
+    // What it is made of is not to be on its caller's stack, where it would be for longer.
+    #[inline(never)]
     pub fn new(mut area: Area, limits: Limits, block: fn(Option<u32>)) -> Result<Self, Fail> {
         // Refers to the room, so that the linker keeps it.
         core::hint::black_box(exos_mends as *const ());
