@@ -9,7 +9,9 @@
 pub mod collector;
 pub mod line;
 pub mod network;
+pub mod remote;
 pub mod store;
+pub mod web;
 
 use exos::process::{Fail, file};
 

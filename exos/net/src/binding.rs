@@ -15,7 +15,8 @@
 use crate::Fail;
 use crate::filter::{ATOMS, Purpose};
 use exos_policy::calls::{Call, Calls};
-use exos_policy::parts::{ADDRESSES, HEADERS, PART, Parts, Room as PartsRoom, checksum, is_part, mark};
+use exos_policy::parts::{ADDRESSES, HEADERS, PART, Parts, Room as PartsRoom, is_part, mark};
+use exos_policy::sums::{Connection, Connections, Summed, checksum};
 use exos_rt::abi::Error;
 use exos_rt::abi::filter::Atom;
 use exos_rt::abi::network::{BUFFER_OFFSET, DESCRIPTORS, MESSAGE_MAX};
@@ -23,7 +24,7 @@ use exos_rt::abi::vm::{PAGE_BYTES, PAGE_SHIFT, entry_lo};
 use exos_rt::call::{self, NO_CAPABILITY};
 use exos_rt::net::{Endpoint, Room};
 use exos_rt::{memory, net};
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpProtocol, Ipv4Address, UDP_HEADER_LEN};
 
@@ -88,6 +89,8 @@ struct Sending {
     call_refused: bool,
     /// What is sent in parts.
     large: Large,
+    /// Which connections send files, whose sums are known.
+    connections: Connections<'static>,
 }
 
 /// A datagram that is longer than a message. Of it the protocols see as much as there is room for in one, and send that; when
@@ -123,7 +126,8 @@ impl Binding {
         let mut places = heapless::Vec::new();
         places.extend((0..places_wanted).map(|_| None));
         let large = Large { bytes: &mut [], ready: None, number: 0 };
-        let sending = Sending { question: None, refused: 0, call_refused: false, large };
+        let connections = Connections::new(&mut []);
+        let sending = Sending { question: None, refused: 0, call_refused: false, large, connections };
         let address = Ipv4Address::UNSPECIFIED;
         let calls = Calls::new(calls);
         Ok(Self { station, address, first, buffers, places, turn: 0, sending, parts: None, calls, answer_at: None })
@@ -230,6 +234,23 @@ impl Binding {
         ready.take_if(|(_, from)| *from == port);
     }
 
+    /// From now on there is this memory for connections that send files whose sums are known.
+    pub(crate) fn set_connections(&mut self, memory: &'static mut [Connection<'static>]) {
+        self.sending.connections = Connections::new(memory);
+    }
+
+    /// What the connection that a filter is for sends is a file from its byte `at` on; all before `done` is there.
+    pub(crate) fn is_file(&mut self, purpose: Purpose, file: Summed<'static>, at: u32, done: u32) {
+        if let Purpose::Connection(port, peer, theirs) = purpose {
+            self.sending.connections.is_file((peer.octets(), port, theirs), file, at, done);
+        }
+    }
+
+    /// Whether there is a call for which no socket is free.
+    pub(crate) fn calls_wait(&self) -> bool {
+        self.calls.wait(call::clock())
+    }
+
     /// A socket is free for a call to a port.
     pub(crate) fn can_take_call(&mut self, port: u16) {
         self.calls.can_take(port, call::clock());
@@ -247,6 +268,9 @@ impl Binding {
         }
         if let Some(Place { endpoint, .. }) = place.take() {
             endpoint.leave();
+        }
+        if let Purpose::Connection(port, peer, theirs) = purpose {
+            self.sending.connections.end((peer.octets(), port, theirs));
         }
     }
 
@@ -351,6 +375,7 @@ impl Sending {
         } else if refuses_call(message) {
             self.call_refused = true;
         } else {
+            self.connections.complete(message);
             self.send(message);
         }
         result
@@ -435,6 +460,8 @@ impl Device for Binding {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = MESSAGE_MAX as usize;
+        // That of what is sent is written here.
+        capabilities.checksum.tcp = Checksum::Rx;
         capabilities
     }
 }

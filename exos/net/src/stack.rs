@@ -8,6 +8,7 @@ use crate::{Fail, Host, now, passed};
 use asm_lines::naked_asm;
 use exos_policy::calls::Call;
 use exos_policy::parts::{HEADERS, PART, Room};
+use exos_policy::sums::{Connection, Summed};
 use exos_rt::abi::slice::MICROSECONDS;
 use exos_rt::{call, memory};
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet, SocketStorage};
@@ -76,6 +77,8 @@ struct Stream {
     listens: Option<Purpose>,
     /// That of its connection.
     connection: Option<Purpose>,
+    /// How many bytes the connection was given to send.
+    queued: u32,
 }
 
 /// A stack.
@@ -104,6 +107,8 @@ impl Stack {
     ///
     /// # Errors
     /// [`Fail::NoNetwork`], [`Fail::NoRoom`], [`Fail::Kernel`].
+    // What it is made of is not to be on its caller's stack, where it would be for longer.
+    #[inline(never)]
     pub fn new(mut area: Area, limits: Limits, block: fn(Option<u32>)) -> Result<Self, Fail> {
         // Refers to the room, so that the linker keeps it.
         core::hint::black_box(exos_mends as *const ());
@@ -446,13 +451,16 @@ impl Stack {
         buffer: &mut [u8],
         deadline: Option<u32>,
     ) -> Result<(usize, Ipv4Address, u16), Fail> {
-        self.until(deadline, |stack| {
-            let (bytes, about) = stack.sockets.get_mut::<udp::Socket>(udp.handle).recv().ok()?;
-            let count = bytes.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&bytes[..count]);
-            let IpAddress::Ipv4(from) = about.endpoint.addr;
-            Some((count, from, about.endpoint.port))
-        })
+        self.until(deadline, |stack| stack.take_from(udp, buffer))
+    }
+
+    /// As [`Stack::receive_from`], without waiting: none if there is no datagram.
+    pub(crate) fn take_from(&mut self, udp: Udp, buffer: &mut [u8]) -> Option<(usize, Ipv4Address, u16)> {
+        let (bytes, about) = self.sockets.get_mut::<udp::Socket>(udp.handle).recv().ok()?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        let IpAddress::Ipv4(from) = about.endpoint.addr;
+        Some((count, from, about.endpoint.port))
     }
 
     // --- TCP. ---
@@ -462,11 +470,19 @@ impl Stack {
     /// # Errors
     /// [`Fail::NoRoom`].
     pub fn tcp(&mut self, bytes: usize) -> Result<Tcp, Fail> {
+        self.tcp_with(bytes, bytes)
+    }
+
+    /// The same, with other numbers of bytes for what comes and what is sent.
+    ///
+    /// # Errors
+    /// [`Fail::NoRoom`].
+    pub fn tcp_with(&mut self, receive: usize, send: usize) -> Result<Tcp, Fail> {
         self.has_room()?;
         if self.streams.is_full() {
             return Err(Fail::NoRoom);
         }
-        let [receive, send] = self.buffers(bytes)?;
+        let (receive, send) = (self.bytes(receive)?, self.bytes(send)?);
         let mut socket = tcp::Socket::new(tcp::SocketBuffer::new(receive), tcp::SocketBuffer::new(send));
         socket.set_timeout(Some(Duration::from_secs(SILENCE)));
         // smoltcp goes back to what it sends again, and acknowledges with that sequence number, which the peer, if it has that
@@ -475,7 +491,7 @@ impl Stack {
         socket.set_congestion_control(tcp::CongestionControl::None);
         let handle = self.sockets.add(socket);
         // There is room, as was just asked.
-        let _ = self.streams.push(Stream { handle, listens: None, connection: None });
+        let _ = self.streams.push(Stream { handle, listens: None, connection: None, queued: 0 });
         Ok(Tcp(handle))
     }
 
@@ -520,7 +536,8 @@ impl Stack {
             self.binding.close(purpose);
             return Err(Fail::BadMessage);
         }
-        self.stream(tcp).connection = Some(purpose);
+        let stream = self.stream(tcp);
+        (stream.connection, stream.queued) = (Some(purpose), 0);
         self.poll();
         Ok(())
     }
@@ -539,6 +556,7 @@ impl Stack {
             self.binding.open(purpose)?;
             self.stream(tcp).listens = Some(purpose);
         }
+        self.stream(tcp).queued = 0;
         self.socket(tcp).listen(IpListenEndpoint::from(port)).map_err(|_| Fail::BadMessage)
     }
 
@@ -571,15 +589,53 @@ impl Stack {
     pub fn write(&mut self, tcp: Tcp, bytes: &[u8], deadline: Option<u32>) -> Result<(), Fail> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let count = self.until(deadline, |stack| match stack.socket(tcp).send_slice(rest) {
+            let count = self.until(deadline, |stack| match stack.queue(tcp, rest) {
                 Ok(0) => None,
-                Ok(count) => Some(Ok(count)),
-                Err(_) => Some(Err(Fail::Closed)),
+                result => Some(result),
             })??;
             rest = &rest[count..];
         }
         self.poll();
         Ok(())
+    }
+
+    /// Gives a connection bytes to send, as many as there is room for: how many that is. They go with the next poll, so what is
+    /// given before goes in as few messages as can be, and if the socket is closed before, too, the last of them tells that.
+    ///
+    /// # Errors
+    /// [`Fail::Closed`] if the connection is at its end.
+    pub fn queue(&mut self, tcp: Tcp, bytes: &[u8]) -> Result<usize, Fail> {
+        let count = self.socket(tcp).send_slice(bytes).map_err(|_| Fail::Closed)?;
+        let stream = self.stream(tcp);
+        stream.queued = stream.queued.wrapping_add(count as u32);
+        Ok(count)
+    }
+
+    /// Prepares for [`Stack::queues_file`]: takes memory, once, before there are connections.
+    ///
+    /// # Errors
+    /// [`Fail::NoRoom`].
+    pub fn allow_files(&mut self) -> Result<(), Fail> {
+        let memory = self.area.take(self.streams.len(), || Connection::NONE).ok_or(Fail::NoRoom)?;
+        self.binding.set_connections(memory);
+        Ok(())
+    }
+
+    /// What is given to a connection from now on is this file, all of it; so segments of it need not be summed up when they are
+    /// sent. All that such a connection sends must go through [`Stack::queue`] or [`Stack::write`]: others' bytes are not
+    /// counted, and what is not the file's at the place where it should be has a wrong checksum, and never arrives.
+    pub fn queues_file(&mut self, tcp: Tcp, file: Summed<'static>) {
+        let left = self.socket(tcp).send_queue() as u32;
+        let stream = self.stream(tcp);
+        if let Stream { connection: Some(purpose), queued, .. } = *stream {
+            self.binding.is_file(purpose, file, queued, queued.wrapping_sub(left));
+        }
+    }
+
+    /// Whether there is a call for which no socket is free.
+    #[must_use]
+    pub fn calls_wait(&self) -> bool {
+        self.binding.calls_wait()
     }
 
     /// Ends a connection when all that was written is there, and the peer has ended it, too, until the tick `deadline`; then

@@ -49,6 +49,26 @@ pub trait Transport {
     fn random(&mut self) -> u32;
 }
 
+/// One that is lent, so that it is left when there is no client.
+impl<T: Transport> Transport for &mut T {
+    fn ask<R>(
+        &mut self,
+        port: u16,
+        call: &[u8],
+        answer: impl FnMut(&[u8]) -> Option<Result<R, Fail>>,
+    ) -> Result<R, Fail> {
+        T::ask(self, port, call, answer)
+    }
+
+    fn now(&self) -> u32 {
+        T::now(self)
+    }
+
+    fn random(&mut self) -> u32 {
+        T::random(self)
+    }
+}
+
 /// What can go wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fail {

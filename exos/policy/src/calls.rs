@@ -48,6 +48,11 @@ impl Call {
         Some(call)
     }
 
+    /// Whether it has not waited for too long.
+    fn waits(&self, now: u32) -> bool {
+        self.since.is_some_and(|since| now.wrapping_sub(since) & 0x7fff_ffff < PATIENCE)
+    }
+
     /// The port that is called.
     fn port(&self) -> u16 {
         u16::from_be_bytes([self.message[PORT], self.message[PORT + 1]])
@@ -109,6 +114,12 @@ impl<'m> Calls<'m> {
         }
     }
 
+    /// Whether any waits.
+    #[must_use]
+    pub fn wait(&self, now: u32) -> bool {
+        self.memory[..self.count].iter().any(|call| call.waits(now))
+    }
+
     /// Whether one that waits can be taken.
     #[must_use]
     pub fn is_due(&self) -> bool {
@@ -128,7 +139,7 @@ impl<'m> Calls<'m> {
     }
 
     fn forget_old(&mut self, now: u32) {
-        self.retain(|call| call.since.is_some_and(|since| now.wrapping_sub(since) & 0x7fff_ffff < PATIENCE));
+        self.retain(|call| call.waits(now));
     }
 
     fn retain(&mut self, stays: impl Fn(&Call) -> bool) {

@@ -7,6 +7,8 @@
 //!
 //! Messages begin with Ethernet's header, and IP's has no options.
 
+use crate::sums::checksum;
+
 /// Bytes of Ethernet's and of IP's header.
 pub const HEADERS: usize = 34;
 /// Bytes of data that a part has at most, and that all but the last have that are made here.
@@ -204,16 +206,6 @@ pub fn mark(message: &mut [u8], number: u16, offset: usize, bytes: usize, more: 
     set(CHECKSUM, 0);
     let sum = checksum(&message[IP..HEADERS], 0);
     message[CHECKSUM..CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
-}
-
-/// The Internet's checksum of bytes, of which there are fewer than 65536, and of what was summed up before.
-#[must_use]
-pub fn checksum(bytes: &[u8], before: u32) -> u16 {
-    let sum = bytes
-        .chunks(2)
-        .fold(before, |sum, pair| sum + u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)])));
-    let sum = (sum & 0xffff) + (sum >> 16);
-    !((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 /// Two bytes of a message, as a number.

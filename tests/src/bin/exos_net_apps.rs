@@ -28,7 +28,7 @@ fn main() -> u32 {
     };
     let end = |pid| wait(Some(pid)).unwrap().1.code();
     if number == 1 {
-        return end(run(&["httpd", "80", "6"], file::OUTPUT));
+        return end(run(&["httpd", "80", "7"], file::OUTPUT));
     }
     // The other may not have begun.
     while end(run(&["ping", "10.0.0.2", "1"], file::OUTPUT)) != 0 {}
@@ -50,6 +50,7 @@ fn main() -> u32 {
     let both = [run(&["fetch", "10.0.0.2/bin/fetch"], null), run(&["fetch", "10.0.0.2/"], null)];
     assert_eq!(both.map(end), [0, 0]);
     assert_eq!(end(run(&["fetch", "10.0.0.2/nothing"], null)), 1);
+    assert_eq!(end(run(&["fetch", "10.0.0.2/nfs/motd"], null)), 1, "it has no server of files");
     assert_eq!(end(run(&["fetch", "10.0.0.2:81/"], null)), 1, "nobody listens there");
     assert_eq!(end(run(&["fetch", "10.0.0.2/motd"], null)), 0);
     println!("exos_net_apps: all was fetched");

@@ -14,7 +14,8 @@
 //!                             QEMU's network
 //! //@ server: nfs|stream      on QEMU's network this host serves files by NFS, and in the end the directory `copied` there is to have
 //!                             what `given` has; or takes a connection through which 10 MB go each way. The first program's last
-//!                             arguments say where. Ignored where no server can be started
+//!                             arguments say where; for nfs the last is a port of this host that is passed on to the machine's
+//!                             port 80. Ignored where no server can be started
 //! //@ client: curl            on QEMU's network this host fetches `motd` from the machine's port 80 a thousand times, 16 at once,
 //!                             once a line of the console ends with `: ready for visitors`
 //! //@ client: wrk             the same, but at least as often, by 16 connections that go on; then the run ends, without a verdict

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::machine::User;
 use crate::ports;
 use crate::process::{command, output, tied_command, which};
 
@@ -23,6 +24,8 @@ pub const PACKAGES: [&str; 3] = ["nfs-ganesha", "nfs-ganesha-vfs", "rpcbind"];
 
 /// Where files have handles that a server can give out, whatever the disk's file system is: they are in memory.
 const PLACE: &str = "/dev/shm";
+/// The machine's port that it can visit itself by.
+const VISITED: u16 = 80;
 /// How long it may take to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct FileServer {
     child: Child,
     directory: TempDir,
-    /// NFS' and MOUNT's.
-    ports: [u16; 2],
+    /// NFS' and MOUNT's, and one that is passed on to the machine's port of the web: what it serves of these files it can fetch.
+    ports: [u16; 3],
 }
 
 /// The server's version, or why there is none.
@@ -62,11 +65,12 @@ fn unshare(mut command: std::process::Command, program: &[&str]) -> std::process
 
 impl FileServer {
     /// Starts it, with a tree of files in its directory `given`, and waits until it answers.
-    pub fn start() -> Result<Self> {
+    pub fn start(network: &mut User) -> Result<Self> {
         let directory = tempfile::tempdir_in(PLACE).context("cannot make a directory for a server of NFS")?;
         let path = directory.path();
         give(&path.join("export/given")).context("cannot make the files for a server of NFS")?;
-        let ports = [ports::free()?, ports::free()?];
+        let ports = [ports::free()?, ports::free()?, ports::free()?];
+        network.forward = Some((ports[2], VISITED));
         let shown = path.display();
         fs::write(path.join("ganesha.conf"), configuration(path, ports))?;
         fs::write(path.join("netconfig"), "local tpi_cots_ord - loopback - - -\n")?;
@@ -112,8 +116,8 @@ impl FileServer {
 
     /// What a program is told: where the server is, as a machine on QEMU's network sees it, and its ports.
     pub fn argument(&self) -> String {
-        let [nfs, mount] = self.ports;
-        format!(",10.0.2.2,{nfs},{mount}")
+        let [nfs, mount, web] = self.ports;
+        format!(",10.0.2.2,{nfs},{mount},{web}")
     }
 
     /// Whether all that was given is in `copied`, too, and nothing else is there.
@@ -132,7 +136,7 @@ impl Drop for FileServer {
     }
 }
 
-fn configuration(path: &Path, [nfs, mount]: [u16; 2]) -> String {
+fn configuration(path: &Path, [nfs, mount, _]: [u16; 3]) -> String {
     format!(
         "NFS_CORE_PARAM {{\n  Bind_addr = 127.0.0.1;\n  NFS_Port = {nfs};\n  MNT_Port = {mount};\n  Protocols = 3;\n  \
          Enable_NLM = false;\n  Enable_RQUOTA = false;\n  Enable_UDP = true;\n  mount_path_pseudo = true;\n}}\n\

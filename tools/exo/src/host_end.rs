@@ -86,7 +86,7 @@ impl HostEnd {
     /// Begins. What is visited is passed on by the network.
     pub fn start(role: Role, workspace: &Workspace, network: &mut User) -> Result<Self> {
         match role {
-            Role::Files => FileServer::start().map(Self::Files),
+            Role::Files => FileServer::start(network).map(Self::Files),
             Role::Stream => {
                 let ended = Arc::new(AtomicBool::new(false));
                 let has_ended = Arc::clone(&ended);

@@ -3,20 +3,19 @@
 //!
 //! And what serves `nfs:PATH` to processes ([`exos::process::scheme`]): `nfs read PATH`, `write PATH`, `append PATH`.
 //!
-//! The variable `NFS` says which directory of which server paths begin in: `NFS=10.0.2.2:/exo`, and behind commas the ports of
-//! NFS and MOUNT, if the server's port mapper is not to be asked for them.
+//! The variable `NFS` says which directory of which server paths begin in ([`exos_apps::remote`]).
 
 #![no_std]
 #![no_main]
 
-use exos::process::{arguments, file, scheme, variable};
+use exos::process::{arguments, file, scheme};
 use exos::{complain, println};
 use exos_apps::network::{in_ticks, open};
+use exos_apps::remote::{Directory, IDENTITY, Seconds};
 use exos_net::nfs::Server;
 use exos_net::{Limits, Memory};
-use exos_nfs::client::{Kind, NAME_MAX, PATH_MAX, Ports};
-use exos_nfs::rpc::Identity;
-use exos_nfs::{Attributes, Cache, Client, Descriptor, Fail, Files, Open, Policy, Slot};
+use exos_nfs::client::{Kind, NAME_MAX, PATH_MAX};
+use exos_nfs::{Attributes, Cache, Client, Descriptor, Fail, Files, Open, Slot};
 use exos_policy::paging::Lru;
 use heapless::{String, Vec};
 
@@ -37,32 +36,17 @@ const DEPTH: usize = 16;
 
 static SLOTS: Memory<{ (BLOCKS + 1) * size_of::<Slot>() }> = Memory::new();
 
-/// What is known of a file is believed for three seconds.
-struct Seconds(Lru);
-
-impl Policy for Seconds {
-    type Replacement = Lru;
-
-    fn believes(&self, _: &Attributes, ticks: u32) -> bool {
-        ticks < 3 * SECOND
-    }
-
-    fn replacement(&mut self) -> &mut Lru {
-        &mut self.0
-    }
-}
-
 type Mounted<'c, 's> = Client<'c, Server<'s>, Seconds>;
 type Path = String<PATH_MAX>;
 type Open2 = Files<2>;
 
 fn main() -> u32 {
-    let Some((address, path, ports)) = variable("NFS").and_then(server) else {
+    let Some(Directory { host, path, ports }) = Directory::named() else {
         complain!("which server? NFS=HOST:/PATH[,PORT,MOUNTPORT] says it");
         return 2;
     };
     let stack = open(Limits::default()).and_then(|mut stack| {
-        let address = stack.resolve(address, in_ticks(10 * SECOND))?;
+        let address = stack.resolve(host, in_ticks(10 * SECOND))?;
         Ok((stack, address))
     });
     let (mut stack, address) = match stack {
@@ -74,8 +58,7 @@ fn main() -> u32 {
     };
     let result = Server::new(&mut stack, address, PATIENCE).map_err(Fail::from).and_then(|server| {
         let slots = SLOTS.claim().take(BLOCKS, || Slot::EMPTY).unwrap_or_default();
-        let identity = Identity { machine: "exos", user: 0, group: 0 };
-        let mut client = Client::mount(server, Cache::new(Seconds(Lru::new()), slots), identity, ports, path)?;
+        let mut client = Client::mount(server, Cache::new(Seconds(Lru::new()), slots), IDENTITY, ports, path)?;
         let status = perform(&mut client);
         let (server, result) = client.unmount(path);
         server.close();
@@ -86,15 +69,6 @@ fn main() -> u32 {
         complain!("{path}: {fail}");
         1
     })
-}
-
-/// What the variable says: the machine, the directory, the ports.
-fn server(text: &'static str) -> Option<(&'static str, &'static str, Ports)> {
-    let mut words = text.split(',');
-    let (address, path) = words.next()?.split_once(':')?;
-    let mut port = || words.next().map_or(Some(0), |port| port.parse().ok());
-    let ports = Ports { nfs: port()?, mount: port()? };
-    words.next().is_none().then_some((address, path, ports))
 }
 
 /// Does what the arguments say; the exit status.
