@@ -191,8 +191,11 @@ impl<B: Bus> Lance<B> {
             }
             self.send(LOOP_BYTES);
         }
+        let hears_itself = self.hears_itself();
+        // GXemul's tells of what it was to send even when it was stopped since.
+        self.seen(EVENTS);
         self.enabled = enabled;
-        self.hears_itself()
+        hears_itself
     }
 
     /// Whether a frame comes that it has sent to itself, and the first to come is for this station.
