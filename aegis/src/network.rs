@@ -513,7 +513,10 @@ pub const fn share(slice_cycles: u32) -> i32 {
     slice_cycles as i32 / 4 * 3
 }
 
-/// Where a message that is to be sent is checked, as the answer to it: a controller's memory is slow.
+/// Where a message that is to be sent is checked, as the answer to it: a controller's memory is slow. It is read and written by turns with the
+/// message, and one of the two would evict the other from the data cache if they had the same place in it.
+// SAFETY: the section is one of zeros, and the linker script has a place for it.
+#[unsafe(link_section = ".bss.turned")]
 static TURNED: Static<Buffer> = Static::new([0; BUFFER_BYTES as usize / 4]);
 
 /// What is known of the message that was received first, if an earlier interrupt has looked at it: the number of the filter that it

@@ -15,7 +15,7 @@ use aegis_abi::boot::{
     PROGRAMS, SEGMENTS, Segment,
 };
 use aegis_abi::program::{KERNEL_NOTE_TYPE, NOTE_TYPE, ProgramHeader, ProtectedEntries, Range};
-use aegis_abi::vm::{PAGE_BYTES, PROGRAM_START, USER_END};
+use aegis_abi::vm::{HOT_PAGES, PAGE_BYTES, PROGRAM_START, USER_END};
 use heapless::Vec;
 
 use crate::archive::{self, Archive, File};
@@ -311,7 +311,7 @@ fn map_with_loader(inputs: &Inputs<'_>) -> Result<(Map, u32), Refusal<'static>> 
 #[must_use]
 pub const fn programs_start(loader_end: u32) -> u32 {
     const CACHE_BYTES: u32 = 0x1_0000;
-    const HOT_END: u32 = 7 * PAGE_BYTES;
+    const HOT_END: u32 = HOT_PAGES * PAGE_BYTES;
     loader_end.saturating_sub(HOT_END).next_multiple_of(CACHE_BYTES) + HOT_END
 }
 

@@ -19,6 +19,10 @@ pub const NORMAL_START: u32 = 0x4000_0000;
 /// Where every program's save page is mapped: the last page that an offset from `$zero` reaches, so that a handler
 /// needs no base register, with as much as possible left unmapped below it to catch null pointers.
 pub const SAVE_PAGE: u32 = 0x7000;
+/// The kernel's vectors, and what all calls, interrupts, changes of slices and messages pass through, are in so many pages from the
+/// beginning of the instruction cache on: what is executed by turns with the kernel is better off with frames of other colours
+/// ([`colours`](crate::public::Public::colours)).
+pub const HOT_PAGES: u32 = 7;
 /// Where every program sees the [`Public`](crate::public::Public) page, read-only.
 pub const PUBLIC_PAGE: u32 = 0x6000;
 

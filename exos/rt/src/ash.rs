@@ -187,7 +187,7 @@ impl Handler {
         handlers: [Code; HANDLERS_MAX],
         sets: [Set; SETS],
     ) -> Result<Self, Refused> {
-        let frame = memory::allocate_pair()?;
+        let frame = memory::allocate_for_handler([region.first, public::filter(region.filter).frame])?;
         let request = Request {
             frame,
             region: region.first,

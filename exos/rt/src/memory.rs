@@ -5,7 +5,7 @@ use crate::sequences::window;
 use crate::shared::Shared;
 use crate::{call, environment, public};
 use aegis_abi::frame::{FREE, FREEING, Frame, KERNEL, PUBLIC};
-use aegis_abi::vm::PAGE_SHIFT;
+use aegis_abi::vm::{HOT_PAGES, PAGE_SHIFT};
 use aegis_abi::{EnvId, Error};
 use core::ops::Range;
 
@@ -110,6 +110,22 @@ pub fn allocate_of_colour(colour: u32) -> Result<u32, Error> {
 pub fn allocate_pair() -> Result<u32, Error> {
     let (mine, last) = (environment::directory(call::self_id().index()).record >> PAGE_SHIFT, public::colours() - 1);
     allocate_run_where(2, 2, |first| last <= 1 || (first ^ mine) & last > 1).or_else(|_| allocate_run(2, 2))
+}
+
+/// Makes two frames that stand side by side this environment's, for a handler; the number of the first. If there are such, the first does
+/// not compete for lines of the instruction cache with what the kernel executes before and behind, nor the second for lines of the
+/// data cache with these, which are looked at beside it.
+///
+/// # Errors
+/// As for [`allocate`].
+pub fn allocate_for_handler(beside: [u32; 2]) -> Result<u32, Error> {
+    let colours = public::colours();
+    let apart = |first| {
+        let code = first % colours >= HOT_PAGES;
+        code && beside.iter().all(|frame| frame % colours != (first + 1) % colours)
+    };
+    let wanted = |first| colours <= HOT_PAGES || apart(first);
+    allocate_run_where(2, 2, wanted).or_else(|_| allocate_run(2, 2))
 }
 
 /// Makes `count` frames that stand side by side this environment's; the number of the first, a multiple of `alignment`.
