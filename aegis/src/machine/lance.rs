@@ -177,7 +177,7 @@ impl<B: Bus> Lance<B> {
     }
 
     /// Tries whether it keeps messages for other stations out, as a LANCE does and GXemul's does not: of two frames that it sends to itself, one for
-    /// another and one for this station, the second must be the first to come.
+    /// another and one for this station, the second must be the first to come. If another station's comes before, that is not found out.
     fn try_selection(&mut self) -> bool {
         let [a, b, c, d, e, f] = self.address;
         let enabled = core::mem::replace(&mut self.enabled, 0);
@@ -198,14 +198,15 @@ impl<B: Bus> Lance<B> {
         hears_itself
     }
 
-    /// Whether a frame comes that it has sent to itself, and the first to come is for this station.
+    /// Whether a frame comes, and the first to come is from this station and for it.
     ///
     /// Not inlined: how long that takes is the machine's, by which two of them may be told from each other.
     #[inline(never)]
     fn hears_itself(&self) -> bool {
-        let (descriptor, buffer) = (receive_descriptor(self.receive), receive_buffer(self.receive));
+        let descriptor = receive_descriptor(self.receive);
+        let at = receive_buffer(self.receive) + BUFFER_OFFSET;
         let came = (0..LOOP_READS).any(|_| self.half(descriptor + 2) & OWN == 0);
-        came && !self.is_foreign(buffer + BUFFER_OFFSET)
+        came && (self.half(at), self.word(at + 2)) == self.to && (self.word(at + 6), self.half(at + 10)) == self.station
     }
 
     /// Stops it, and has it read its mode and where its rings are, which are empty.
