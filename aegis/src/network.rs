@@ -401,9 +401,10 @@ pub unsafe fn gathered<'a>(bytes: u32) -> (u32, &'a mut [u8]) {
 /// The words that it lies in can be read, and there is room for them where the controller sends it from. There is no reference to any of that.
 #[inline(always)]
 unsafe fn prepare(from: u32, to: u32, bytes: u32, station: Station) -> Result<Prepared, Error> {
-    // SAFETY: the caller's; here and below.
+    // SAFETY: the caller's.
     match unsafe { prepare_common(from, to, bytes, station) } {
         Some(prepared) => Ok(prepared),
+        // SAFETY: as above.
         None => unsafe { prepare_any(from, to, bytes, station) },
     }
 }
@@ -421,9 +422,11 @@ unsafe fn prepare_common(from: u32, to: u32, bytes: u32, station: Station) -> Op
     // SAFETY: there is no other reference to it.
     let turned = arch::opaque(unsafe { &raw mut *TURNED.get() }).cast::<u32>();
     let (from, to) = (words(from), words(to));
-    // SAFETY: the caller's, and the answer is no longer than the message; here and below.
+    // SAFETY: the caller's, and the answer is no longer than the message.
     let read = |word: usize| unsafe { from.add(word).read_volatile() };
+    // SAFETY: as above.
     let send = |word: usize, value: u32| unsafe { to.add(word).write_volatile(value) };
+    // SAFETY: as above.
     let turn = |word: usize, value: u32| unsafe { turned.add(word).write_volatile(value) };
     // A word is not used in the instruction behind its load.
     let three = |word: usize| (read(word), read(word + 1), read(word + 2));

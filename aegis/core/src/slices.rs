@@ -329,6 +329,12 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// The number of the lowest bit that is set, of which there is one. Not inlined: without an instruction for it, it is long.
+#[inline(never)]
+const fn lowest(word: u32) -> u32 {
+    word.trailing_zeros()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -651,10 +657,4 @@ mod tests {
         assert_eq!((next, asked), (Next::Run(ids[0]), ids.clone()));
         assert!(ids.iter().all(|id| slices.excess(id.index()) == 0));
     }
-}
-
-/// The number of the lowest bit that is set, of which there is one. Not inlined: without an instruction for it, it is long.
-#[inline(never)]
-const fn lowest(word: u32) -> u32 {
-    word.trailing_zeros()
 }

@@ -49,6 +49,7 @@ mod ways;
 
 /// The same pointer, of which the compiler knows nothing: where it knows the address, it makes that of each field anew, in two instructions.
 #[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "nothing is done with it")]
 pub fn opaque<T>(pointer: *mut T) -> *mut T {
     let mut same = pointer;
     // SAFETY: it does nothing.
