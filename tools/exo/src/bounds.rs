@@ -112,7 +112,8 @@ fn table(longest: &Longest) -> String {
     let clock = CLOCK.name();
     let mut text = format!(
         "# The most cycles ({clock}, both caches empty at the entry) that each way into the kernel took until a program ran again,\n\
-         # as `cargo exo bounds` measured; --update writes this file. The bound is {BOUND}.\n"
+         # as `cargo exo bounds` measured; --update writes this file. The bound is {BOUND}. A program whose next instruction is in a page\n\
+         # that is missed has not run yet: so the shortest calls may have a miss with them.\n"
     );
     for (name, cycles) in longest {
         let _ = writeln!(text, "{name} = {cycles}");
