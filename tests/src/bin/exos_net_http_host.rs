@@ -4,7 +4,7 @@
 //@ archive: exos_net_http_host httpd motd
 //@ network: user
 //@ client: curl
-//@ timeout: 900
+//@ timeout: 240
 //@ expect: exos_net_http_host: 1000 requests were answered
 
 #![no_std]

@@ -7,13 +7,17 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 
+use super::door::Door;
 use super::malta::{PACKAGES, PROGRAM};
 use super::network::User;
 use crate::ports;
 use crate::process::{tied_command, which};
 
 /// The gateway, until it is dropped.
-pub struct Gateway(Child);
+pub struct Gateway {
+    qemu: Child,
+    _door: Option<Door>,
+}
 
 impl Gateway {
     /// Starts it, and chooses the two ends of the tunnel: the machine's, and the gateway's own.
@@ -26,21 +30,22 @@ impl Gateway {
         let end =
             |which, at: SocketAddr| format!("{which}.type=inet,{which}.host={},{which}.port={}", at.ip(), at.port());
         let tunnel = format!("dgram,id=tunnel,{},{}", end("local", own), end("remote", machine));
-        for netdev in [user.netdev("user"), tunnel] {
+        let (user, door) = user.netdev("user")?;
+        for netdev in [user, tunnel] {
             qemu.arg("-netdev").arg(netdev);
         }
         for (port, of) in [("a", "user"), ("b", "tunnel")] {
             qemu.arg("-netdev").arg(format!("hubport,id={port},hubid=0,netdev={of}"));
         }
         qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut gateway = Self(qemu.spawn().context("cannot start QEMU")?);
+        let mut gateway = Self { qemu: qemu.spawn().context("cannot start QEMU")?, _door: door };
         gateway.wait_until_ready().context("QEMU makes no network")?;
         Ok((gateway, [machine, own]))
     }
 
     /// It answers the first command on its standard input once it has opened all that it was told to.
     fn wait_until_ready(&mut self) -> Result<()> {
-        let Child { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr), .. } = &mut self.0 else {
+        let Child { stdin: Some(stdin), stdout: Some(stdout), stderr: Some(stderr), .. } = &mut self.qemu else {
             bail!("it has no pipes");
         };
         // If it has ended already, the reason is on its standard error.
@@ -58,7 +63,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         // Both fail only if it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
     }
 }

@@ -17,6 +17,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, ensure};
 
 use super::child::{self, Marker};
+use super::door::Door;
 use super::qemu_trace::{MESSAGE, TraceReader, Words};
 use super::station::Station;
 use super::{End, Job, Mark, Network, Observer, Watch};
@@ -111,8 +112,8 @@ pub fn debugged(job: &Job, socket: TcpListener) -> Command {
 pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     let mut qemu = tied_command(PROGRAM);
     add_arguments(&mut qemu, job);
-    // The station stays for as long as this is kept.
-    let _station = job.network.as_ref().map(|network| connect(&mut qemu, network)).transpose()?;
+    // What is at the other end stays for as long as this is kept.
+    let _other = job.network.as_ref().map(|network| connect(&mut qemu, network)).transpose()?;
     if job.watch == Watch::Console {
         return child::run(qemu, job, |reader, judged| child::read_console(reader, observer, judged));
     }
@@ -139,15 +140,17 @@ pub fn run(job: &Job, observer: &mut dyn Observer) -> Result<End> {
     end
 }
 
-/// Connects its Ethernet, and starts the station if that is at the other end.
-fn connect(qemu: &mut Command, network: &Network) -> Result<Option<Station>> {
+/// Connects its Ethernet, and starts the station, or opens the door, if that is at the other end.
+fn connect(qemu: &mut Command, network: &Network) -> Result<(Option<Station>, Option<Door>)> {
     ensure!(network.machines == 1, "malta is one machine; --net {} is the model's", network.machines);
     let others = [network.peer, network.tunnel.is_some(), network.user.is_some()];
     let others = others.into_iter().filter(|&is| is).count();
     ensure!(others <= 1, "malta has a station, a tunnel or QEMU's network at the other end, one of them");
-    let mut station = None;
+    let (mut station, mut door) = (None, None);
     let netdev = if let Some(user) = network.user {
-        user.netdev(CABLE)
+        let (netdev, opened) = user.netdev(CABLE)?;
+        door = opened;
+        netdev
     } else if let Some((here, there)) = network.tunnel {
         format!("socket,id={CABLE},udp={there},localaddr={here}")
     } else if network.peer {
@@ -165,7 +168,7 @@ fn connect(qemu: &mut Command, network: &Network) -> Result<Option<Station>> {
         File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
         qemu.arg("-object").arg(format!("filter-dump,id=capture,netdev={CABLE},file={}", file.display()));
     }
-    Ok(station)
+    Ok((station, door))
 }
 
 /// QEMU's name of what its Ethernet is connected to.

@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod decstation;
+mod door;
 mod gateway;
 mod gxemul;
 mod gxemul_trace;

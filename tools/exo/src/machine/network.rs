@@ -7,6 +7,9 @@ use std::str::FromStr;
 use ::decstation::segment::Faults;
 use anyhow::{Context, Error, Result, ensure};
 
+use super::door::Door;
+use crate::ports;
+
 /// A network to run on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Network {
@@ -32,10 +35,12 @@ pub struct User {
 }
 
 impl User {
-    /// QEMU's option for it, which gives it a name.
-    pub fn netdev(self, name: &str) -> String {
-        let forward = self.forward.map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}"));
-        format!("user,id={name},ipv6=off{}", forward.unwrap_or_default())
+    /// QEMU's option for it, which gives it a name, and the door to the machine's port, if there is one: to be kept as long as QEMU is.
+    pub fn netdev(self, name: &str) -> Result<(String, Option<Door>)> {
+        let Some((here, there)) = self.forward else { return Ok((format!("user,id={name},ipv6=off"), None)) };
+        let behind = ports::free()?;
+        let netdev = format!("user,id={name},ipv6=off,hostfwd=tcp:127.0.0.1:{behind}-:{there}");
+        Ok((netdev, Some(Door::open(here, behind)?)))
     }
 }
 
@@ -72,7 +77,7 @@ impl FromStr for Network {
                 network.tunnel = Some(tunnel(ends)?);
                 1
             } else if word == "user" || word.starts_with("user:") {
-                let forward = word.strip_prefix("user:").map(|ends| ports(word, ends)).transpose()?;
+                let forward = word.strip_prefix("user:").map(|ends| two_ports(word, ends)).transpose()?;
                 network.user = Some(User { forward });
                 3
             } else {
@@ -91,14 +96,14 @@ impl FromStr for Network {
 
 /// The ends of a tunnel, each a port of this host.
 fn tunnel(ends: &str) -> Result<(SocketAddr, SocketAddr)> {
-    let (here, there) = ports(&format!("udp:{ends}"), ends)?;
+    let (here, there) = two_ports(&format!("udp:{ends}"), ends)?;
     ensure!(here != there, "the ends of a tunnel are two ports, not {here} twice");
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Ok((at(here), at(there)))
 }
 
 /// Two ports with a colon between, of a word.
-fn ports(word: &str, ends: &str) -> Result<(u16, u16)> {
+fn two_ports(word: &str, ends: &str) -> Result<(u16, u16)> {
     let port = |text: &str| text.parse().ok().filter(|&port| port != 0);
     let ports = ends.split_once(':').and_then(|(here, there)| Some((port(here)?, port(there)?)));
     let kind = word.split(':').next().unwrap_or_default();
